@@ -1,0 +1,34 @@
+package geofence
+
+import (
+	"context"
+
+	"zhijiao/devices"
+)
+
+// Refusal is a message, or one observation of a message, that could not be decoded.
+type Refusal struct {
+	Serial  devices.Serial // from the topic; not checked against the registry
+	Kind    devices.Kind
+	Fault   devices.Fault
+	Boot    int64
+	Seq     int64
+	Digest  uint64
+	Size    int
+	Payload []byte // as received; the engine decides what of it may be kept
+}
+
+// Batch is what one owner of a partition takes in at once, in the order received.
+type Batch struct {
+	Partition    int // whose counters it moves
+	Received     map[devices.Kind]int64
+	Observations []devices.Observation
+	Refusals     []Refusal
+}
+
+// Observer takes in observations. Engine is the only one; ingest knows no more of it than this.
+type Observer interface {
+	// Observe returns nil when everything the batch caused is committed, and an error when nothing of it is: the
+	// caller then does not acknowledge, and sends it again.
+	Observe(ctx context.Context, b Batch) error
+}

@@ -1,0 +1,54 @@
+package geofence
+
+import (
+	"time"
+
+	"zhijiao/devices"
+	"zhijiao/internal/id"
+)
+
+// Input is what evaluation is asked about: a fix, another sign of life, an answer, or a tick of the clock.
+type Input struct {
+	At       time.Time            // event time: the fix time, or the instant the tick was due
+	Now      time.Time            // domain time at which we decide
+	Observed *devices.Observation // nil for a tick
+	Binding  *BindingFact         // of the device that spoke; nil for a tick
+	Flags    Flag                 // what plausibility found
+}
+
+// Effect is what must happen because of an input. Exactly one field is set.
+type Effect struct {
+	Open   *Finding // a violation opens
+	Amend  *Finding // an open one is amended: more evidence, other instant
+	Close  *Finding // the condition ended
+	Ask    *Ask     // ask for a confirming fix (核查指令)
+	Settle *Settle  // a pending check was answered or ran out
+}
+
+// Finding is a violation as evaluation sees it; the engine gives it its number.
+type Finding struct {
+	Rule        RuleID
+	RuleVersion int
+	Zone        ZoneID // 0 for none
+	ZoneVersion int
+	Kind        ViolationKind
+	Channel     devices.Class
+	At          time.Time // when the condition began to hold (Open, Amend) or ceased (Close)
+	Late        bool      // decided from data older than the lateness limit (R36)
+	Evidence    Evidence
+}
+
+// Ask demands a confirming fix of a device until Due.
+type Ask struct {
+	Device id.Device
+	Rule   RuleID
+	At     time.Time
+	Due    time.Time
+}
+
+// Settle ends the pending check of a rule.
+type Settle struct {
+	Rule     RuleID
+	At       time.Time
+	Answered bool
+}
