@@ -93,3 +93,8 @@ CREATE TABLE ledger_cursor (
     pos      bigint      NOT NULL DEFAULT 0,
     moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+
+---- create above / drop below ----
+DROP TABLE ledger_cursor, ledger, domain_clock, deployment;
+DROP SEQUENCE ledger_pos;
+DROP FUNCTION ledger_append, refuse_rewrite, refuse_change, domain_clock_guard;

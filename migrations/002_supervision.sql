@@ -153,3 +153,7 @@ INSERT INTO legal_basis (code, title, title_en, citation, max_class) VALUES
     ('positioning', '《社区矫正法》第二十九条：使用电子定位装置', 'Community Correction Law art. 29: electronic positioning device', '社区矫正法 29；实施办法 37', 'alarm'),
     ('check',       '《社区矫正法》第二十六条：信息化核查', 'Community Correction Law art. 26: information check', '社区矫正法 26', 'reminder'),
     ('none',        '无单独法律依据', 'no legal basis of its own', '社区矫正法 34', 'lead');
+
+---- create above / drop below ----
+DROP TABLE legal_basis, authority, subject_office, subject_person, subject, account_session, account_role, account, officer, org;
+DROP FUNCTION authority_approver, account_role_exclusion, org_subtree;

@@ -112,3 +112,7 @@ CREATE TABLE command (
     done_at      timestamptz                                      -- the device answered
 );
 CREATE INDEX command_due ON command (next_at) WHERE next_at IS NOT NULL;
+
+---- create above / drop below ----
+DROP TABLE command, quarantine, observation_count, binding, device_health, device_credential, device;
+DROP FUNCTION binding_authority;

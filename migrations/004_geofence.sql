@@ -187,3 +187,9 @@ CREATE TABLE violation (
 );
 CREATE UNIQUE INDEX violation_one_open ON violation (subject_id, rule_id, kind) WHERE state = 'open';
 CREATE INDEX violation_subject ON violation (subject_id, opened_at);
+
+---- create above / drop below ----
+DROP VIEW position_geom;
+DROP TABLE violation, device_status, check_in, check_demand, current_position, position, subject_state, rule, zone_version, zone;
+DROP SEQUENCE rule_id;
+DROP FUNCTION position_partition;

@@ -69,3 +69,6 @@ CREATE TABLE alert_event (
     PRIMARY KEY (alert_id, seq)
 );
 CREATE TRIGGER alert_event_append_only BEFORE UPDATE OR DELETE ON alert_event FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+---- create above / drop below ----
+DROP TABLE alert_event, alert, handling;
