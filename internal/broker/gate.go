@@ -1,0 +1,103 @@
+package broker
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+const (
+	gatePollClosed = 20 * time.Millisecond // while a session has just come, or the gate is shut
+	gatePollOpen   = 10 * time.Second      // a consumer does not vanish by itself; an operator may remove one
+	streamMessages = "$MQTT_msgs"          // where nats-server keeps QoS 1 publishes
+	streamSubject  = "$MQTT.msgs."
+)
+
+// gate knows whether every partition has its durable consumer. Without one nats-server acknowledges a publish and throws
+// it away, so no device is let in before. The consumer is what counts, not the connection: while ingest is away, what
+// devices publish waits in the stream.
+type gate struct {
+	b      *Broker
+	isOpen atomic.Bool
+	wake   chan struct{}
+	done   chan struct{}
+	once   sync.Once
+	opened chan struct{} // closed when it first opens
+}
+
+func newGate(b *Broker) *gate {
+	return &gate{b: b, wake: make(chan struct{}, 1), done: make(chan struct{}), opened: make(chan struct{})}
+}
+
+func (g *gate) open() bool { return g.isOpen.Load() }
+
+// look asks for a look soon: a partition's session has come, and its SUBACK will follow.
+func (g *gate) look() {
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run looks until stop is closed: often while the gate is shut, seldom afterwards.
+func (g *gate) run(stop <-chan struct{}) {
+	defer close(g.done)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-g.wake:
+		case <-timer.C:
+		}
+		missing, err := g.missing()
+		now := err == nil && len(missing) == 0
+		if was := g.isOpen.Swap(now); was != now {
+			if now {
+				g.once.Do(func() { close(g.opened) })
+				g.b.log.Info("every partition has its reader: devices may connect", "partitions", g.b.opts.Partitions)
+			} else {
+				g.b.log.Error("a partition lost its reader: devices are refused", "missing", fmt.Sprint(missing), "error", err)
+			}
+		}
+		wait := gatePollOpen
+		if !now {
+			wait = gatePollClosed
+		}
+		timer.Reset(wait)
+	}
+}
+
+// missing are the partitions without a durable consumer.
+func (g *gate) missing() ([]int, error) {
+	z, err := g.b.server.Jsz(&server.JSzOptions{Account: g.b.server.GlobalAccount().GetName(), Streams: true,
+		Consumer: true, Config: true})
+	if err != nil {
+		return nil, err
+	}
+	read := map[string]bool{}
+	for _, account := range z.AccountDetails {
+		for _, stream := range account.Streams {
+			if stream.Name != streamMessages {
+				continue
+			}
+			for _, c := range stream.Consumer {
+				if c.Config != nil && c.Config.Durable != "" && strings.HasPrefix(c.Config.FilterSubject, streamSubject) {
+					read[c.Config.FilterSubject] = true
+				}
+			}
+		}
+	}
+	var missing []int
+	for k := range g.b.opts.Partitions {
+		if !read[fmt.Sprintf("%sp.%d.up.*.*", streamSubject, k)] {
+			missing = append(missing, k)
+		}
+	}
+	return missing, nil
+}
