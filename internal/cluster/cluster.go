@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -136,6 +137,9 @@ func (c *Cluster) takeLock() error {
 }
 
 func (c *Cluster) unlock() {
+	if c.run != "" && !strings.HasPrefix(c.run, c.opts.Dir+"/") {
+		os.Remove(c.run) // below the folder for temporary files; empty once the server has ended
+	}
 	if c.lock != nil {
 		c.lock.Close()
 	}
