@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// dial opens the connection paho is to use, wrapped so that its end is known at once. paho tells OnConnectionLost only
-// when its workers have stopped, and these wait for our handler: a handler that waits for room in a queue would never
-// hear of it.
+// dial opens the connection paho is to use, wrapped so that its end is known when it is read or closed. paho tells
+// OnConnectionLost only when its workers have stopped, and these wait for our handler: a handler that waits for room in a
+// queue would never hear of it.
 func (l *Link) dial(u *url.URL, end context.CancelCauseFunc) (net.Conn, error) {
 	d := &net.Dialer{Timeout: l.o.Timeout, KeepAlive: 30 * time.Second}
 	var conn net.Conn

@@ -49,3 +49,13 @@ func (c *Collector) Has(topic, payload string) bool {
 	}
 	return false
 }
+
+// HasPayload says whether a message came with that payload.
+func (c *Collector) HasPayload(payload string) bool {
+	for _, m := range c.Messages() {
+		if string(m.Payload) == payload {
+			return true
+		}
+	}
+	return false
+}
