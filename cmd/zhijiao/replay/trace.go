@@ -1,0 +1,196 @@
+package replay
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"zhijiao/devices"
+)
+
+// Trace is what one person's device recorded, in order of time.
+type Trace struct {
+	Name   string // of the file, without endings: becomes part of the serial
+	Serial devices.Serial
+	Class  devices.Class // a fix every five minutes or oftener was worn, the rest was carried
+	Fixes  []Fix
+}
+
+// Fix is one row of a trace.
+type Fix struct {
+	At    time.Time
+	Place devices.Place
+}
+
+// From and Until are the first and the last instant of the trace.
+func (t *Trace) From() time.Time  { return t.Fixes[0].At }
+func (t *Trace) Until() time.Time { return t.Fixes[len(t.Fixes)-1].At }
+
+// Shift moves the trace so that it begins at from.
+func (t *Trace) Shift(from time.Time) {
+	d := from.Sub(t.From())
+	for i := range t.Fixes {
+		t.Fixes[i].At = t.Fixes[i].At.Add(d)
+	}
+}
+
+// Load reads a file, or every trace of a folder, in order of name.
+func Load(path string) ([]Trace, error) {
+	var files []string
+	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && (strings.HasSuffix(p, ".csv") || strings.HasSuffix(p, ".csv.gz")) {
+			files = append(files, p)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for traces: %w", err)
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s holds no .csv or .csv.gz", path)
+	}
+	sort.Strings(files)
+	var out []Trace
+	for _, f := range files {
+		t, err := loadFile(f)
+		if err != nil {
+			return nil, fmt.Errorf("read trace %s: %w", filepath.Base(f), err)
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+func loadFile(path string) (Trace, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Trace{}, err
+	}
+	defer f.Close()
+	var r io.Reader = bufio.NewReader(f)
+	if strings.HasSuffix(path, ".gz") {
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return Trace{}, err
+		}
+		defer z.Close()
+		r = z
+	}
+	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".gz"), ".csv")
+	return Read(r, filepath.Base(filepath.Dir(path))+"-"+name)
+}
+
+var notSerial = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+
+// Read reads one trace.
+func Read(r io.Reader, name string) (Trace, error) {
+	c := csv.NewReader(r)
+	c.ReuseRecord = true
+	header, err := c.Read()
+	if err != nil {
+		return Trace{}, fmt.Errorf("header: %w", err)
+	}
+	col := map[string]int{}
+	for i, h := range header {
+		col[strings.TrimSpace(strings.TrimPrefix(h, "\ufeff"))] = i
+	}
+	for _, need := range []string{"t_utc", "lat", "lon"} {
+		if _, ok := col[need]; !ok {
+			return Trace{}, fmt.Errorf("header: no column %s", need)
+		}
+	}
+	serial := notSerial.ReplaceAllString(name, "-")
+	t := Trace{Name: name, Serial: devices.Serial("R-" + serial[max(0, len(serial)-60):])}
+	for {
+		row, err := c.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return Trace{}, err
+		}
+		fix, err := parse(row, col)
+		if err != nil {
+			line, _ := c.FieldPos(0)
+			return Trace{}, fmt.Errorf("line %d: %w", line, err)
+		}
+		t.Fixes = append(t.Fixes, fix)
+	}
+	if len(t.Fixes) == 0 {
+		return Trace{}, errors.New("no rows")
+	}
+	sort.SliceStable(t.Fixes, func(i, j int) bool { return t.Fixes[i].At.Before(t.Fixes[j].At) })
+	t.Class = class(t.Fixes)
+	return t, nil
+}
+
+// class tells by the median interval.
+func class(fixes []Fix) devices.Class {
+	var gaps []time.Duration
+	for i := 1; i < len(fixes); i++ {
+		gaps = append(gaps, fixes[i].At.Sub(fixes[i-1].At))
+	}
+	sort.Slice(gaps, func(i, j int) bool { return gaps[i] < gaps[j] })
+	if len(gaps) > 0 && gaps[len(gaps)/2] <= 5*time.Minute {
+		return devices.Wristband
+	}
+	return devices.Phone
+}
+
+func parse(row []string, col map[string]int) (Fix, error) {
+	field := func(name string) string {
+		if i, ok := col[name]; ok && i < len(row) {
+			return row[i]
+		}
+		return ""
+	}
+	number := func(name string) (float64, bool, error) {
+		s := field(name)
+		if s == "" {
+			return 0, false, nil
+		}
+		v, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			return 0, false, fmt.Errorf("column %s is no number", name)
+		}
+		return v, true, nil
+	}
+	at, err := time.Parse(time.RFC3339, field("t_utc"))
+	if err != nil {
+		return Fix{}, errors.New("column t_utc is no instant with a zone")
+	}
+	p := devices.Place{Speed: -1, Satellites: -1, Method: devices.MethodGNSS, Datum: devices.WGS84}
+	var ok bool
+	if p.Lat, ok, err = number("lat"); err != nil || !ok {
+		return Fix{}, errors.Join(err, errors.New("column lat must be there"))
+	}
+	if p.Lon, ok, err = number("lon"); err != nil || !ok {
+		return Fix{}, errors.Join(err, errors.New("column lon must be there"))
+	}
+	if p.Accuracy, _, err = number("acc_m"); err != nil {
+		return Fix{}, err
+	}
+	if v, ok, err := number("speed"); err != nil {
+		return Fix{}, err
+	} else if ok {
+		p.Speed = v
+	}
+	if field("provider") == "network" {
+		p.Method = devices.MethodWiFi
+		if n := field("network_type"); n != "" && n != "wifi" {
+			p.Method = devices.MethodCell
+		}
+	}
+	return Fix{at.UTC(), p}, nil
+}
