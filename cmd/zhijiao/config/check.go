@@ -1,0 +1,141 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+)
+
+// defaultPasswords are what installers and tutorials leave behind.
+var defaultPasswords = []string{"postgres", "password", "passwd", "admin", "root", "secret", "changeme", "zhijiao", "123456", "12345678", "admin123", "test"}
+
+// minPassword is the least length of a password that machines give one another.
+const minPassword = 16
+
+// check refuses what is unsafe or cannot work, and says why.
+func (c *Config) check() error {
+	errs := []error{
+		c.HTTP.check("http", "officers' passwords and people's places would cross the network readable"),
+		c.MQTT.check("mqtt", "devices' secrets and people's places would cross the network readable"),
+		c.Database.check(),
+		c.Broker.check(),
+	}
+	if c.DataDir == "" {
+		errs = append(errs, errors.New("data_dir is empty"))
+	}
+	return errors.Join(errs...)
+}
+
+func (l Listener) check(name, why string) error {
+	host, port, err := net.SplitHostPort(l.Listen)
+	if err != nil || port == "" {
+		return fmt.Errorf("%s.listen: %q is not host:port", name, l.Listen)
+	}
+	if (l.TLSCert == "") != (l.TLSKey == "") {
+		return fmt.Errorf("%s.tls_cert and %s.tls_key need one another", name, name)
+	}
+	if l.TLSCert == "" && !IsLoopback(host) {
+		return fmt.Errorf("%s.listen: %s is reachable from other machines and has no TLS, so %s: set %s.tls_cert and %s.tls_key, or listen on 127.0.0.1", name, l.Listen, why, name, name)
+	}
+	if l.TLSKey != "" {
+		return private(name+".tls_key", l.TLSKey)
+	}
+	return nil
+}
+
+// IsLoopback tells whether only this machine reaches the host. An empty host is every address of the machine.
+func IsLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (d Database) check() error {
+	if d.URL == "" {
+		return nil
+	}
+	u, err := url.Parse(d.URL)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return errors.New("database_url is not a postgres:// address") // not repeated: it may hold a password
+	}
+	host := u.Hostname()
+	if host == "" {
+		host = u.Query().Get("host")
+	}
+	if host == "" || strings.HasPrefix(host, "/") {
+		return nil // a socket of this machine
+	}
+	password, given := u.User.Password()
+	if given && (slices.Contains(defaultPasswords, strings.ToLower(password)) || password == u.User.Username()) {
+		return errors.New("database_url has a default password: give that role one of its own")
+	}
+	mode := u.Query().Get("sslmode")
+	if !IsLoopback(host) && !slices.Contains([]string{"require", "verify-ca", "verify-full"}, mode) {
+		return fmt.Errorf("database_url: %s is another machine and the connection may go unencrypted: add sslmode=verify-full (or require)", host)
+	}
+	return nil
+}
+
+func (b Broker) check() error {
+	var errs []error
+	if b.URL != "" {
+		u, err := url.Parse(b.URL)
+		switch {
+		case err != nil || u.Host == "":
+			errs = append(errs, errors.New("broker.url is not an address such as ssl://host:8883"))
+		case u.User != nil:
+			errs = append(errs, errors.New("broker.url holds a user or password: use broker.user and broker.password_file"))
+		case u.Scheme == "tcp" || u.Scheme == "mqtt":
+			if !IsLoopback(u.Hostname()) {
+				errs = append(errs, fmt.Errorf("broker.url: %s is another machine and tcp:// is not encrypted: use ssl://", u.Hostname()))
+			}
+		case u.Scheme != "ssl" && u.Scheme != "mqtts" && u.Scheme != "tls":
+			errs = append(errs, fmt.Errorf("broker.url: scheme %s is none of ssl, mqtts, tcp, mqtt", u.Scheme))
+		}
+		if b.PasswordFile == "" {
+			errs = append(errs, errors.New("broker.url needs broker.password_file: a broker that lets sessions in without one gives everybody's places away"))
+		}
+	}
+	if b.User == "" {
+		errs = append(errs, errors.New("broker.user is empty"))
+	}
+	if b.PasswordFile != "" {
+		_, err := b.Password()
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// Password reads the password of our own sessions; empty when none is configured.
+func (b Broker) Password() (string, error) {
+	if b.PasswordFile == "" {
+		return "", nil
+	}
+	if err := private("broker.password_file", b.PasswordFile); err != nil {
+		return "", err
+	}
+	data, err := os.ReadFile(b.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("broker.password_file: %w", err)
+	}
+	password := strings.TrimSpace(string(data))
+	if len(password) < minPassword {
+		return "", fmt.Errorf("broker.password_file: a password of %d characters or more is needed (openssl rand -hex 24 makes one)", minPassword)
+	}
+	return password, nil
+}
+
+// private refuses a file with a secret that others than its owner and its group may read, or its group may change.
+func private(key, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	if info.Mode().Perm()&0o027 != 0 {
+		return fmt.Errorf("%s: %s is open to others (mode %04o): chmod 600", key, path, info.Mode().Perm())
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Config is every setting with its type.
+type Config struct {
+	DataDir  string
+	KeysFile string
+	Database Database
+	HTTP     Listener
+	MQTT     Listener
+	Broker   Broker
+	Log      Log
+}
+
+// Database says which PostgreSQL and how much of it.
+type Database struct {
+	URL     string // empty: up runs a private one
+	Account string
+	Pool    int
+}
+
+// Listener is an address and what protects it.
+type Listener struct {
+	Listen  string
+	TLSCert string
+	TLSKey  string
+}
+
+// Broker says which broker, and how the embedded one keeps its promise.
+type Broker struct {
+	URL          string // empty: the embedded one
+	CAFile       string
+	User         string
+	PasswordFile string
+	Sync         string
+	Partitions   int
+	Mapped       bool
+}
+
+// Log says how much is logged and in which form.
+type Log struct {
+	Level  slog.Level
+	Format string
+}
+
+// Keys returns the path of the file with the keys: its own setting, or beside the data.
+func (c *Config) Keys() string {
+	if c.KeysFile != "" {
+		return c.KeysFile
+	}
+	return filepath.Join(c.DataDir, "keys")
+}
+
+// Key is one setting: http.listen in the file (nested or dotted), ZHIJIAO_HTTP_LISTEN in the environment, --http-listen as
+// a flag.
+type Key struct {
+	Name    string
+	Default string
+	Doc     string
+	set     func(*Config, string) error
+}
+
+// Env is the key's environment variable.
+func (k Key) Env() string {
+	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(k.Name, ".", "_"))
+}
+
+// Flag is the key's flag, without the dashes before it.
+func (k Key) Flag() string {
+	return strings.ReplaceAll(strings.ReplaceAll(k.Name, ".", "-"), "_", "-")
+}
+
+// Keys lists every setting there is; docs/operations.md describes the same ones.
+func Keys() []Key {
+	return []Key{
+		{"data_dir", "data", "Folder of everything this program keeps: the private PostgreSQL, the embedded broker's store, the keys.", text(func(c *Config) *string { return &c.DataDir })},
+		{"keys_file", "", "File with the keys that protect personal data, credentials and quarantined payloads, mode 0600; made when missing. Empty: `keys` in data_dir. Keep a copy elsewhere: without it they cannot be read.", text(func(c *Config) *string { return &c.KeysFile })},
+		{"database_url", "", "Address of PostgreSQL 14 or newer with PostGIS (postgres://…). Empty: `up` runs a private one in data_dir.", text(func(c *Config) *string { return &c.Database.URL })},
+		{"database.account", "", "Account of the machine that runs the private PostgreSQL when the program is started by root. Empty: postgres, else nobody.", text(func(c *Config) *string { return &c.Database.Account })},
+		{"database.pool", "16", "Connections to the database, at most.", number(func(c *Config) *int { return &c.Database.Pool }, 4, 1000)},
+		{"http.listen", "127.0.0.1:8420", "Address of the console, /healthz and /metrics. Port 0 takes a free one.", text(func(c *Config) *string { return &c.HTTP.Listen })},
+		{"http.tls_cert", "", "Certificate chain of the console (PEM). Needed on any address but a loopback one.", text(func(c *Config) *string { return &c.HTTP.TLSCert })},
+		{"http.tls_key", "", "Private key to http.tls_cert (PEM, not readable by others).", text(func(c *Config) *string { return &c.HTTP.TLSKey })},
+		{"mqtt.listen", "127.0.0.1:1883", "Address of the embedded broker's MQTT listener. Port 0 takes a free one.", text(func(c *Config) *string { return &c.MQTT.Listen })},
+		{"mqtt.tls_cert", "", "Certificate chain of the MQTT listener (PEM). Needed on any address but a loopback one.", text(func(c *Config) *string { return &c.MQTT.TLSCert })},
+		{"mqtt.tls_key", "", "Private key to mqtt.tls_cert (PEM, not readable by others).", text(func(c *Config) *string { return &c.MQTT.TLSKey })},
+		{"broker.url", "", "Address of a broker that runs elsewhere: ssl://host:8883, or tcp:// on this machine. Empty: `up` embeds one; `serve` needs it.", text(func(c *Config) *string { return &c.Broker.URL })},
+		{"broker.ca_file", "", "Certificate authority that signed the certificate of broker.url (PEM). Empty: those the machine trusts.", text(func(c *Config) *string { return &c.Broker.CAFile })},
+		{"broker.user", "zhijiao-ingest", "Prefix of the client ids and user names of our own sessions at broker.url.", text(func(c *Config) *string { return &c.Broker.User })},
+		{"broker.password_file", "", "File with the password of our own sessions, not readable by others. `broker` and a `serve` that uses it share it; 16 characters or more.", text(func(c *Config) *string { return &c.Broker.PasswordFile })},
+		{"broker.sync", "always", "When the embedded broker's store reaches the disk: always (before each acknowledgement) or interval (within a second: faster, survives a crash of the program, not of the machine).", oneOf(func(c *Config) *string { return &c.Broker.Sync }, "always", "interval")},
+		{"broker.partitions", "2", "Ordered streams that ingest reads side by side; a device is always in the same one. Changing it needs an empty store.", number(func(c *Config) *int { return &c.Broker.Partitions }, 1, 256)},
+		{"broker.mapped", "true", "Whether broker.url maps what devices publish to partitions as the embedded broker does. false (Mosquitto): one session reads everything.", boolean(func(c *Config) *bool { return &c.Broker.Mapped })},
+		{"log.level", "info", "debug, info, warn or error. Coordinates, names and payloads are logged at none.", level},
+		{"log.format", "text", "text or json, one record a line on standard error.", oneOf(func(c *Config) *string { return &c.Log.Format }, "text", "json")},
+	}
+}
+
+func text(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		*field(c) = strings.TrimSpace(v)
+		return nil
+	}
+}
+
+func oneOf(field func(*Config) *string, allowed ...string) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		for _, a := range allowed {
+			if v == a {
+				*field(c) = v
+				return nil
+			}
+		}
+		return fmt.Errorf("%q is none of %s", v, strings.Join(allowed, ", "))
+	}
+}
+
+func number(field func(*Config) *int, least, most int) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < least || n > most {
+			return fmt.Errorf("%q is not a number from %d to %d", v, least, most)
+		}
+		*field(c) = n
+		return nil
+	}
+}
+
+func boolean(field func(*Config) *bool) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", v)
+		}
+		*field(c) = b
+		return nil
+	}
+}
+
+func level(c *Config, v string) error {
+	if err := c.Log.Level.UnmarshalText([]byte(v)); err != nil {
+		return fmt.Errorf("%q is none of debug, info, warn, error", v)
+	}
+	return nil
+}
