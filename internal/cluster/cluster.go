@@ -178,31 +178,14 @@ func (c *Cluster) try(ctx context.Context, database string) error {
 	return conn.Close(ctx)
 }
 
-func (c *Cluster) makeDatabase(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, c.URL("postgres"))
-	if err != nil {
-		return fmt.Errorf("connect to the cluster: %w", err)
-	}
-	defer conn.Close(ctx) //nolint:errcheck // nothing was left to say
-	var there bool
-	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", Database).Scan(&there); err != nil {
-		return fmt.Errorf("look for the database: %w", err)
-	}
-	if there {
-		return nil
-	}
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+Database); err != nil {
-		return fmt.Errorf("make the database: %w", err)
-	}
-	return nil
-}
-
 // URL is the address of a database of the cluster; empty: the program's own.
-func (c *Cluster) URL(database string) string {
+func (c *Cluster) URL(database string) string { return address(c.run, database) }
+
+func address(run, database string) string {
 	if database == "" {
 		database = Database
 	}
-	q := url.Values{"host": {c.run}, "port": {"5432"}, "user": {Role}, "sslmode": {"disable"}}
+	q := url.Values{"host": {run}, "port": {"5432"}, "user": {Role}, "sslmode": {"disable"}}
 	return "postgres:///" + database + "?" + q.Encode()
 }
 

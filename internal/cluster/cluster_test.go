@@ -123,6 +123,9 @@ func TestStartStopStartAgain(t *testing.T) {
 	if n := query[int](t, c, "WITH x AS (SELECT 1) SELECT 41 + count(*) FROM x"); n != 42 {
 		t.Error(n)
 	}
+	if beside, err := cluster.Address(cluster.Options{Dir: dir}); err != nil || beside != c.URL("") {
+		t.Errorf("beside it: %s, %v", beside, err)
+	}
 	pid := c.Pid()
 	if _, err := cluster.Start(context.Background(), cluster.Options{Dir: dir}); !errors.Is(err, cluster.ErrInUse) {
 		t.Errorf("a second program on the folder: %v", err)

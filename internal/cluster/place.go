@@ -63,10 +63,7 @@ func digest(s string) string {
 // socketFolder makes the folder of the socket: beside the data, or, when that path is too long for the kernel, below the
 // folder for temporary files, under a name derived from the data folder, so that a crash leaves one at most.
 func socketFolder(data string, acc account) (string, error) {
-	dir := filepath.Join(data, "run")
-	if len(dir) > maxSocketFolder {
-		dir = filepath.Join("/tmp", fmt.Sprintf("zhijiao-%d-%s", acc.uid, digest(data)))
-	}
+	dir := socketPath(data, acc)
 	err := os.Mkdir(dir, 0o700)
 	switch {
 	case err == nil:
@@ -87,4 +84,25 @@ func socketFolder(data string, acc account) (string, error) {
 		return "", fmt.Errorf("socket folder %s is not a folder of account %s alone (mode 0700): remove it", dir, acc.name)
 	}
 	return dir, nil
+}
+
+func socketPath(data string, acc account) string {
+	dir := filepath.Join(data, "run")
+	if len(dir) > maxSocketFolder {
+		dir = filepath.Join("/tmp", fmt.Sprintf("zhijiao-%d-%s", acc.uid, digest(data)))
+	}
+	return dir
+}
+
+// Address is where the server of a data folder is when it runs: for a second program beside the one that runs it.
+func Address(opts Options) (string, error) {
+	dir, err := filepath.Abs(opts.Dir)
+	if err != nil {
+		return "", fmt.Errorf("data folder: %w", err)
+	}
+	acc, err := runAs(opts.Account)
+	if err != nil {
+		return "", err
+	}
+	return address(socketPath(dir, acc), ""), nil
 }

@@ -87,7 +87,7 @@ func (b Broker) check() error {
 		case err != nil || u.Host == "":
 			errs = append(errs, errors.New("broker.url is not an address such as ssl://host:8883"))
 		case u.User != nil:
-			errs = append(errs, errors.New("broker.url holds a user or password: use broker.user and broker.password_file"))
+			errs = append(errs, errors.New("broker.url holds a user or password: use broker.password_file"))
 		case u.Scheme == "tcp" || u.Scheme == "mqtt":
 			if !IsLoopback(u.Hostname()) {
 				errs = append(errs, fmt.Errorf("broker.url: %s is another machine and tcp:// is not encrypted: use ssl://", u.Hostname()))
@@ -98,9 +98,6 @@ func (b Broker) check() error {
 		if b.PasswordFile == "" {
 			errs = append(errs, errors.New("broker.url needs broker.password_file: a broker that lets sessions in without one gives everybody's places away"))
 		}
-	}
-	if b.User == "" {
-		errs = append(errs, errors.New("broker.user is empty"))
 	}
 	if b.PasswordFile != "" {
 		_, err := b.Password()

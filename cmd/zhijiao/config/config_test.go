@@ -82,7 +82,7 @@ func TestRefusals(t *testing.T) {
 		"not a database":        {yaml: "database_url: mysql://x", want: "not a postgres:// address"},
 		"broker in the clear":   {yaml: "broker: {url: tcp://b.example:1883, password_file: " + good + "}", want: "use ssl://"},
 		"broker without secret": {yaml: "broker.url: ssl://b.example:8883", want: "needs broker.password_file"},
-		"secret in the address": {yaml: "broker: {url: ssl://a:b@b.example:8883, password_file: " + good + "}", want: "use broker.user"},
+		"secret in the address": {yaml: "broker: {url: ssl://a:b@b.example:8883, password_file: " + good + "}", want: "use broker.password_file"},
 		"weak broker secret":    {yaml: "broker: {url: ssl://b.example:8883, password_file: " + weak + "}", want: "16 characters"},
 		"open broker secret":    {yaml: "broker: {url: ssl://b.example:8883, password_file: " + open + "}", want: "chmod 600"},
 	} {

@@ -37,7 +37,6 @@ type Listener struct {
 type Broker struct {
 	URL          string // empty: the embedded one
 	CAFile       string
-	User         string
 	PasswordFile string
 	Sync         string
 	Partitions   int
@@ -93,10 +92,9 @@ func Keys() []Key {
 		{"mqtt.tls_key", "", "Private key to mqtt.tls_cert (PEM, not readable by others).", text(func(c *Config) *string { return &c.MQTT.TLSKey })},
 		{"broker.url", "", "Address of a broker that runs elsewhere: ssl://host:8883, or tcp:// on this machine. Empty: `up` embeds one; `serve` needs it.", text(func(c *Config) *string { return &c.Broker.URL })},
 		{"broker.ca_file", "", "Certificate authority that signed the certificate of broker.url (PEM). Empty: those the machine trusts.", text(func(c *Config) *string { return &c.Broker.CAFile })},
-		{"broker.user", "zhijiao-ingest", "Prefix of the client ids and user names of our own sessions at broker.url.", text(func(c *Config) *string { return &c.Broker.User })},
 		{"broker.password_file", "", "File with the password of our own sessions, not readable by others. `broker` and a `serve` that uses it share it; 16 characters or more.", text(func(c *Config) *string { return &c.Broker.PasswordFile })},
 		{"broker.sync", "always", "When the embedded broker's store reaches the disk: always (before each acknowledgement) or interval (within a second: faster, survives a crash of the program, not of the machine).", oneOf(func(c *Config) *string { return &c.Broker.Sync }, "always", "interval")},
-		{"broker.partitions", "2", "Ordered streams that ingest reads side by side; a device is always in the same one. Changing it needs an empty store.", number(func(c *Config) *int { return &c.Broker.Partitions }, 1, 256)},
+		{"broker.partitions", "2", "Ordered streams that ingest reads side by side; a device is always in the same one. It may grow, never shrink: what waits in the others would not be read.", number(func(c *Config) *int { return &c.Broker.Partitions }, 1, 256)},
 		{"broker.mapped", "true", "Whether broker.url maps what devices publish to partitions as the embedded broker does. false (Mosquitto): one session reads everything.", boolean(func(c *Config) *bool { return &c.Broker.Mapped })},
 		{"log.level", "info", "debug, info, warn or error. Coordinates, names and payloads are logged at none.", level},
 		{"log.format", "text", "text or json, one record a line on standard error.", oneOf(func(c *Config) *string { return &c.Log.Format }, "text", "json")},
