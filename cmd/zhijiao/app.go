@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"zhijiao/cmd/zhijiao/config"
+	"zhijiao/internal/cluster"
+	"zhijiao/internal/crypto"
+)
+
+// plan is what one process runs: `up` everything, `serve` all but the broker, `broker` the broker alone.
+type plan struct {
+	migrate   bool   // bring the schema up, else check it
+	mode      string // of a database that is new
+	broker    bool   // run the embedded broker
+	server    bool   // run ingest, the engine, alerts and the console
+	freePorts bool   // take another port when a default one is taken
+}
+
+// App is the running program. newApp builds and starts it from top to bottom, Stop ends it from bottom to top.
+type App struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	plan     plan
+	mode     string
+	registry *prometheus.Registry
+	stops    *stopStack
+	loops    *background
+	failed   chan error
+
+	pool *pgxpool.Pool
+	keys *crypto.Keys
+}
+
+// newApp starts everything in the order of the list it walks. When one part fails, those already started are stopped.
+func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger, p plan) (*App, error) {
+	a := &App{cfg: cfg, log: log, plan: p, registry: prometheus.NewRegistry(), stops: &stopStack{log: log}, failed: make(chan error, 1)}
+	a.loops = newBackground(a.fail)
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, part := range []struct {
+		name  string
+		start func(context.Context) error
+	}{
+		{"data folder", a.startFolder},
+		{"database", a.startDatabase},
+		{"schema", a.startSchema},
+		{"keys", a.startKeys},
+	} {
+		if err := ctx.Err(); err != nil {
+			return nil, errors.Join(err, a.Stop())
+		}
+		if err := part.start(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", part.name, err), a.Stop())
+		}
+		log.Debug("started", "part", part.name)
+	}
+	return a, nil
+}
+
+// fail records why the program cannot go on; the first reason counts.
+func (a *App) fail(err error) {
+	select {
+	case a.failed <- err:
+	default:
+	}
+}
+
+// Run waits until ctx ends or a part fails, then stops everything.
+func (a *App) Run(ctx context.Context) error {
+	var err error
+	select {
+	case <-ctx.Done():
+		a.log.Info("stopping")
+	case err = <-a.failed:
+		a.log.Error("stopping, because a part failed", "err", err)
+	}
+	return errors.Join(err, a.Stop())
+}
+
+// Stop ends every part, the latest first.
+func (a *App) Stop() error { return a.stops.stop() }
+
+func (a *App) startFolder(ctx context.Context) error {
+	if err := settleFolder(ctx, a.cfg, a.log); err != nil {
+		return err
+	}
+	unlock, err := lockFolder(a.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	a.stops.push("data folder", unlock)
+	return nil
+}
+
+// startDatabase starts the private PostgreSQL unless an address is configured, and connects.
+func (a *App) startDatabase(ctx context.Context) error {
+	url := a.cfg.Database.URL
+	if url == "" {
+		c, err := cluster.Start(ctx, cluster.Options{Dir: a.cfg.DataDir, Account: a.cfg.Database.Account, Log: a.log.With("component", "cluster")})
+		if err != nil {
+			return err
+		}
+		a.stops.push("private PostgreSQL", c.Stop)
+		a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "zhijiao_cluster_restarts_total", Help: "Times the private PostgreSQL died and was started again.",
+		}, func() float64 { return float64(c.Restarts()) }))
+		a.loops.run("private PostgreSQL", func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-c.Done():
+				return errors.New("it ended for good")
+			}
+		})
+		url = c.URL("")
+	}
+	pool, err := openPool(ctx, url, a.cfg.Database.Pool)
+	if err != nil {
+		return err
+	}
+	a.pool = pool
+	a.stops.push("database connections", func(context.Context) error { pool.Close(); return nil })
+	a.registry.MustRegister(poolCollectors(pool)...)
+	// Loops use the pool: they end before it does.
+	a.stops.push("background", a.loops.stop)
+	return nil
+}
+
+func poolCollectors(pool *pgxpool.Pool) []prometheus.Collector {
+	gauge := func(name, help string, value func(*pgxpool.Stat) float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(pool.Stat()) })
+	}
+	return []prometheus.Collector{
+		gauge("zhijiao_database_connections", "Connections to the database.", func(s *pgxpool.Stat) float64 { return float64(s.TotalConns()) }),
+		gauge("zhijiao_database_connections_used", "Connections to the database that are in use.", func(s *pgxpool.Stat) float64 { return float64(s.AcquiredConns()) }),
+		gauge("zhijiao_database_connections_max", "The most connections there may be.", func(s *pgxpool.Stat) float64 { return float64(s.MaxConns()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "zhijiao_database_waits_total", Help: "Times somebody waited for a connection."},
+			func() float64 { return float64(pool.Stat().EmptyAcquireCount()) }),
+	}
+}
+
+func (a *App) startSchema(ctx context.Context) error {
+	if a.plan.migrate {
+		mode, err := migrateUp(ctx, a.pool, a.plan.mode)
+		a.mode = mode
+		return err
+	}
+	mode, err := checkedMode(ctx, a.pool)
+	a.mode = mode
+	return err
+}
+
+// startKeys reads the keys. New ones are made only while nothing is sealed with the old ones: a lost file would
+// otherwise go unnoticed until somebody needs a name.
+func (a *App) startKeys(ctx context.Context) error {
+	keys, err := openKeys(ctx, a.cfg, a.log, a.pool)
+	a.keys = keys
+	return err
+}
+
+// storeDir is where the embedded broker keeps its messages.
+func (a *App) storeDir() string { return filepath.Join(a.cfg.DataDir, "broker") }

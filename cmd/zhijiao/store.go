@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"zhijiao/migrations"
+)
+
+// oldestDatabase is PostgreSQL 14, as server_version_num tells it.
+const oldestDatabase = 140000
+
+// checkSafety refuses a database on which a commit does not mean that the rows are kept, or that cannot be written to.
+func checkSafety(ctx context.Context, conn *pgx.Conn) error {
+	var fsync, pages, commit, version string
+	var replica bool
+	err := conn.QueryRow(ctx, `SELECT current_setting('fsync'), current_setting('full_page_writes'),
+		current_setting('synchronous_commit'), current_setting('server_version_num'), pg_is_in_recovery()`).
+		Scan(&fsync, &pages, &commit, &version, &replica)
+	if err != nil {
+		return fmt.Errorf("read the settings of the database: %w", err)
+	}
+	var errs []error
+	refuse := func(bad bool, why string) {
+		if bad {
+			errs = append(errs, errors.New(why))
+		}
+	}
+	n, err := strconv.Atoi(version)
+	refuse(err != nil || n < oldestDatabase, "the database is PostgreSQL "+version+", 14 or newer is needed")
+	refuse(fsync != "on", "the database runs with fsync=off: what was acknowledged would be lost with the machine")
+	refuse(pages != "on", "the database runs with full_page_writes=off: a crash of the machine may tear its pages")
+	refuse(commit == "off", "the database runs with synchronous_commit=off: what was acknowledged would be lost in a crash")
+	refuse(replica, "the database is a replica: decisions are made on the primary only")
+	return errors.Join(errs...)
+}
+
+// ensureDeployment makes the one row that says what the database is for, and returns what it says. A row that is there is
+// never changed; a rehearsal asked of a live database is refused.
+func ensureDeployment(ctx context.Context, conn *pgx.Conn, mode string) (string, error) {
+	if _, err := conn.Exec(ctx, "INSERT INTO deployment (mode) VALUES ($1) ON CONFLICT DO NOTHING", mode); err != nil {
+		return "", fmt.Errorf("make the deployment: %w", err)
+	}
+	var got string
+	if err := conn.QueryRow(ctx, "SELECT mode FROM deployment").Scan(&got); err != nil {
+		return "", fmt.Errorf("read the deployment: %w", err)
+	}
+	if mode == modeRehearsal && got == modeLive {
+		return got, fmt.Errorf("%w: it was made for real people; a demo or rehearsal needs a fresh data_dir (or database)", errMode)
+	}
+	return got, nil
+}
+
+// checkedMode refuses an unsafe database or another schema, and returns what the database is for.
+func checkedMode(ctx context.Context, pool *pgxpool.Pool) (mode string, err error) {
+	err = withConn(ctx, pool, func(ctx context.Context, conn *pgx.Conn) error {
+		if err := checkSafety(ctx, conn); err != nil {
+			return err
+		}
+		if err := migrations.Check(ctx, conn); err != nil {
+			return err
+		}
+		err := conn.QueryRow(ctx, "SELECT mode FROM deployment").Scan(&mode)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return errors.New("the database does not say what it is for: run `zhijiao migrate`")
+		}
+		return err
+	})
+	return mode, err
+}
+
+// anythingSealed tells whether the database holds what only the keys file opens.
+func anythingSealed(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
+	var sealed bool
+	err := pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM subject_person) OR EXISTS (SELECT FROM device_credential)
+		OR EXISTS (SELECT FROM quarantine WHERE payload IS NOT NULL)`).Scan(&sealed)
+	if err != nil {
+		return false, fmt.Errorf("look for what is sealed: %w", err)
+	}
+	return sealed, nil
+}
