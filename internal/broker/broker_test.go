@@ -565,3 +565,18 @@ func TestStopIsBoundedAndMetricsAreGone(t *testing.T) {
 		t.Error("ready though stopped")
 	}
 }
+
+// A port that is taken is an error with a reason, soon.
+func TestPortTaken(t *testing.T) {
+	t.Parallel()
+	b := mqtttest.Broker(t, mqtttest.Options{})
+	began := time.Now()
+	_, err := broker.Start(t.Context(), broker.Options{Listen: b.Embedded.Addr(), StoreDir: t.TempDir(), MAC: mqtttest.MAC,
+		ServiceSecret: mqtttest.ServiceSecret, Log: slog.New(slog.DiscardHandler), Register: prometheus.NewRegistry()})
+	if err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("said %v", err)
+	}
+	if time.Since(began) > patience/2 {
+		t.Error("only after a long time")
+	}
+}
