@@ -2,6 +2,7 @@ package geofence
 
 import (
 	"context"
+	"time"
 
 	"zhijiao/devices"
 )
@@ -11,8 +12,9 @@ type Refusal struct {
 	Serial  devices.Serial // from the topic; not checked against the registry
 	Kind    devices.Kind
 	Fault   devices.Fault
-	Boot    int64
-	Seq     int64
+	Boot    int64     // -1 where it could not be read
+	Seq     int64     // -1 where it could not be read
+	At      time.Time // the one time in it; zero: none, or not surely the only one, and then nothing of it is kept readable
 	Digest  uint64
 	Size    int
 	Payload []byte // as received; the engine decides what of it may be kept
