@@ -43,6 +43,9 @@ type App struct {
 // newApp starts everything in the order of the list it walks. When one part fails, those already started are stopped.
 func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger, p plan) (*App, error) {
 	a := &App{cfg: cfg, log: log, plan: p, registry: prometheus.NewRegistry(), stops: &stopStack{log: log}, failed: make(chan error, 1)}
+	if p.freePorts {
+		otherPorts(cfg, log)
+	}
 	a.loops = newBackground(a.fail)
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, part := range []struct {
