@@ -18,10 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-const (
-	reportQueue  = 1024
-	startTimeout = 60 * time.Second // JetStream reads its folder first
-)
+const startTimeout = 60 * time.Second // JetStream reads its folder first
 
 // Broker is one running broker. It is started by Start and ended by Stop, once each.
 type Broker struct {
@@ -207,34 +204,6 @@ func (b *Broker) Stop(ctx context.Context) error {
 func (b *Broker) unregister() {
 	for _, c := range b.collectors {
 		b.opts.Register.Unregister(c)
-	}
-}
-
-// violated counts what the log told us. It is called under the server's log lock and must be quick.
-func (b *Broker) violated(v Violation) {
-	b.metrics.violations.WithLabelValues(string(v.Act)).Inc()
-	b.report(v)
-}
-
-func (b *Broker) report(v Violation) {
-	select {
-	case b.reports <- v:
-	default:
-		b.metrics.unreported.Inc()
-	}
-}
-
-func (b *Broker) deliverReports() {
-	for {
-		select {
-		case <-b.stop:
-			return
-		case v := <-b.reports:
-			b.log.Warn("a client was refused", "act", string(v.Act), "client", v.Client, "remote", v.Remote, "detail", v.Detail)
-			if b.opts.OnViolation != nil {
-				b.opts.OnViolation(v)
-			}
-		}
 	}
 }
 

@@ -15,7 +15,8 @@ type logger struct {
 	fatal   func(string) // nats-server would end the process; we end the broker
 }
 
-func (l *logger) Noticef(format string, args ...any) { l.log.Info(fmt.Sprintf(format, args...)) }
+// Noticef implements server.Logger. What nats-server notes is of interest to who looks into the broker, not to an operator.
+func (l *logger) Noticef(format string, args ...any) { l.log.Debug(fmt.Sprintf(format, args...)) }
 func (l *logger) Warnf(format string, args ...any)   { l.log.Warn(fmt.Sprintf(format, args...)) }
 func (l *logger) Debugf(format string, args ...any)  { l.log.Debug(fmt.Sprintf(format, args...)) }
 func (l *logger) Tracef(format string, args ...any)  { l.log.Debug(fmt.Sprintf(format, args...)) }

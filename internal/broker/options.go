@@ -53,30 +53,14 @@ type Options struct {
 	AckWait       time.Duration
 	MaxAckPending int
 
-	// OnViolation is told of every refused connection, publish and subscription, for the audit (R40). It is called from
-	// one goroutine and may take its time; what does not fit the queue meanwhile is counted as not reported.
+	// OnViolation is told of refused connections, publishes and subscriptions, for the audit (R40): at once, and of the same
+	// attempt again after a minute with its number. It is called from one goroutine and may take its time; what does not fit
+	// the queue meanwhile is counted as not reported.
 	OnViolation func(Violation)
 
 	Log      *slog.Logger
 	Register prometheus.Registerer
 }
-
-// Violation is something a client tried and was refused.
-type Violation struct {
-	Act    Act
-	Client string // client id as given; at most 64 bytes
-	Remote string // address
-	Detail string // refused subject, or the reason of a refused connection
-}
-
-// Act is what was refused.
-type Act string
-
-const (
-	ActConnect   Act = "connect"
-	ActPublish   Act = "publish"
-	ActSubscribe Act = "subscribe"
-)
 
 func (o *Options) validate() error {
 	if o.Sync == "" {
