@@ -89,12 +89,29 @@ func DecodeJSON(in Raw, o DecodeOptions) Message {
 	if e.unopened.Reason != "" {
 		return unopened(in, o, e.unopened)
 	}
-	m := Message{Kind: in.Kind, Received: len(e.items), Observations: make([]Observation, 0, len(e.items))}
-	for _, it := range e.items {
-		m.take(in.Payload[it.from:it.until], in, &e, o)
+	// No observation is shorter than shortest: a message of empty ones does not make us set memory aside for good ones.
+	room := min(len(e.items), len(in.Payload)/shortest+1)
+	m := Message{Kind: in.Kind, Received: len(e.items), Observations: make([]Observation, 0, room)}
+	var spare *held
+	for i, it := range e.items {
+		if spare == nil {
+			spare = new(held)
+		}
+		fault, bad := m.take(in.Payload[it.from:it.until], spare, in, &e, o)
+		if !bad {
+			spare = nil
+			continue
+		}
+		if m.Faults == nil {
+			m.Faults = make([]ItemFault, 0, len(e.items)-i)
+		}
+		m.Faults = append(m.Faults, fault)
 	}
 	return m
 }
+
+// shortest is the length of {"at":"2026-11-23T14:00:00Z"}.
+const shortest = 29
 
 // unopened is the one fault of a message whose observations cannot even be counted.
 func unopened(in Raw, o DecodeOptions, f Fault) Message {

@@ -6,8 +6,6 @@ import (
 	"math"
 	"strconv"
 	"time"
-
-	"zhijiao/internal/id"
 )
 
 // Report is a message as a device would send it: the simulator, the replay and the canary are devices.
@@ -161,64 +159,4 @@ func (w *writer) instant(n string, t time.Time) {
 	w.b = append(w.b, '"')
 	w.b = t.UTC().AppendFormat(w.b, time.RFC3339Nano)
 	w.b = append(w.b, '"')
-}
-
-// CommandID is a row of command.
-type CommandID int64
-
-// CommandKind is what a device is told to do.
-type CommandKind string
-
-const (
-	CommandCheck   CommandKind = "check"   // 信息化核查: answer with a fix until Due
-	CommandLocate  CommandKind = "locate"  // send a satellite fix
-	CommandText    CommandKind = "text"    // show a text
-	CommandVibrate CommandKind = "vibrate" // make the wearer look
-)
-
-// CommandMessage is 设备指令 as it goes down. It may arrive more than once: the id tells.
-type CommandMessage struct {
-	ID      CommandID
-	Kind    CommandKind
-	At      time.Time
-	Expires time.Time
-	Check   id.Check  // 0 unless Kind is check
-	Due     time.Time // zero unless Kind is check
-	Text    string    // empty unless Kind is text
-}
-
-// AppendCommandJSON appends the payload of a command.
-func AppendCommandJSON(dst []byte, m CommandMessage) []byte {
-	w := writer{b: append(dst, `{"v":1`...)}
-	w.integer("id", int64(m.ID))
-	w.str("kind", string(m.Kind))
-	w.instant("at", m.At)
-	w.instant("expires", m.Expires)
-	if m.Check != 0 {
-		w.integer("check", int64(m.Check))
-	}
-	w.instant("due", m.Due)
-	w.str("text", m.Text)
-	return append(w.b, '}')
-}
-
-// DecodeCommandJSON reads a command as a device does.
-func DecodeCommandJSON(payload []byte) (CommandMessage, error) {
-	var m struct {
-		V       int         `json:"v"`
-		ID      CommandID   `json:"id"`
-		Kind    CommandKind `json:"kind"`
-		At      time.Time   `json:"at"`
-		Expires time.Time   `json:"expires"`
-		Check   id.Check    `json:"check"`
-		Due     time.Time   `json:"due"`
-		Text    string      `json:"text"`
-	}
-	if err := json.Unmarshal(payload, &m); err != nil {
-		return CommandMessage{}, fmt.Errorf("command: %w", err)
-	}
-	if m.V != WireVersion {
-		return CommandMessage{}, fmt.Errorf("command: version %d, not %d", m.V, WireVersion)
-	}
-	return CommandMessage{m.ID, m.Kind, m.At, m.Expires, m.Check, m.Due, m.Text}, nil
 }

@@ -104,20 +104,21 @@ func (d *draft) refuse(f Fault) {
 	}
 }
 
-// take decodes one observation and puts it where it belongs.
-func (m *Message) take(raw []byte, in Raw, e *envelope, o DecodeOptions) {
+// take decodes one observation into the message, or says what is wrong with it. h becomes the observation's when it is good.
+func (m *Message) take(raw []byte, h *held, in Raw, e *envelope, o DecodeOptions) (fault ItemFault, bad bool) {
+	*h = held{place: Place{Speed: -1, Satellites: -1, Datum: e.datum}}
 	m.Observations = append(m.Observations, Observation{
 		Serial: in.Serial, Kind: in.Kind, Boot: e.boot, Seq: -1, SentAt: e.sent, ReceivedAt: in.ReceivedAt, Size: len(raw),
 		Digest: o.Key.Sum64(label(in.Kind, e.datum), raw),
 	})
 	last := len(m.Observations) - 1
-	d := draft{o: &m.Observations[last], h: &held{place: Place{Speed: -1, Satellites: -1, Datum: e.datum}}}
+	d := draft{o: &m.Observations[last], h: h}
 	d.refuse(e.fault)
 	if d.read(raw) {
 		d.check(o)
 	}
 	if d.fault.Reason == "" {
-		return
+		return ItemFault{}, false
 	}
 	f := ItemFault{Fault: d.fault, Boot: e.boot, Seq: -1, Digest: d.o.Digest, Size: len(raw), Payload: raw}
 	if d.given&fieldSeq != 0 {
@@ -127,7 +128,7 @@ func (m *Message) take(raw []byte, in Raw, e *envelope, o DecodeOptions) {
 		f.At = d.o.At
 	}
 	m.Observations = m.Observations[:last]
-	m.Faults = append(m.Faults, f)
+	return f, true
 }
 
 // label keeps equal bytes apart that mean different things.
