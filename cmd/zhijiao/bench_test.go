@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"zhijiao/internal/broker"
+	"zhijiao/internal/crypto"
+	"zhijiao/internal/mqtttest"
+	"zhijiao/internal/pgtest"
+)
+
+const (
+	benchPairs      = 5
+	benchDevices    = 40
+	benchPartitions = 2 // as shipped
+	benchStep       = 100 * time.Millisecond
+	benchWindow     = 100
+)
+
+// TestBench measures what the whole path takes in (devices, broker, ingest, evaluation under two rules a subject, commit)
+// against what the bare broker delivers to as many bare sessions that only acknowledge: in one run, as the median of
+// interleaved pairs, because a machine that does other things as well is slow for both. It is run by `make bench`.
+func TestBench(t *testing.T) {
+	if os.Getenv("ZHIJIAO_TEST_BENCH") == "" {
+		t.Skip("a measurement of minutes: make bench")
+	}
+	for _, c := range []struct {
+		sync broker.Sync
+		each int
+	}{{broker.SyncAlways, 250}, {broker.SyncInterval, 1000}} {
+		t.Run("sync "+string(c.sync), func(t *testing.T) { benchPairsOf(t, c.sync, c.each) })
+	}
+}
+
+func benchPairsOf(t *testing.T, sync broker.Sync, each int) {
+	path := newBenchPath(t, sync, each)
+	var bare, whole, ratio []float64
+	for round := range benchPairs {
+		load := path.load(round)
+		b := mqtttest.Bare(t, mqtttest.Options{Sync: sync, Partitions: benchPartitions, StoreDir: t.TempDir()}, load)
+		w := path.run(load)
+		bare, whole, ratio = append(bare, b), append(whole, w), append(ratio, w/b)
+		t.Logf("pair %d: bare broker %6.0f/s, whole path %6.0f/s, ratio %.2f", round+1, b, w, w/b)
+	}
+	t.Logf("sync %s, %d sessions, %d devices: bare broker %.0f fixes/s, whole path %.0f fixes/s, ratio %.2f (%.2f to %.2f); medians of %d interleaved pairs",
+		sync, benchPartitions, benchDevices, median(bare), median(whole), median(ratio), slices.Min(ratio), slices.Max(ratio), benchPairs)
+	if median(ratio) < 0.5 {
+		t.Errorf("the whole path takes in less than half of what the bare broker delivers")
+	}
+}
+
+func median(v []float64) float64 {
+	s := slices.Sorted(slices.Values(v))
+	return s[len(s)/2]
+}
+
+// benchPath is the running program with devices that may speak for subjects, wristbands under an authority, a stay-in and
+// a silence rule each.
+type benchPath struct {
+	t       *testing.T
+	pool    *pgxpool.Pool
+	broker  *mqtttest.B
+	serials []string
+	each    int
+	first   time.Time
+}
+
+func newBenchPath(t *testing.T, sync broker.Sync, each int) *benchPath {
+	t.Helper()
+	url, dir := pgtest.Database(t), t.TempDir()
+	if out, err := program(t, "migrate", "--database-url", url, "--data-dir", dir).result(); err != nil {
+		t.Fatalf("migrate: %v: %s", err, out)
+	}
+	keysFile := filepath.Join(dir, "bench-keys")
+	keys, _, err := crypto.LoadOrCreate(keysFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &benchPath{t: t, pool: pgtest.Pool(t, url), each: each}
+	for i := range benchDevices {
+		p.serials = append(p.serials, fmt.Sprintf("BENCH-%02d", i))
+	}
+	if err := seedBench(t.Context(), p.pool, p.serials, crypto.DeviceMAC(keys)); err != nil {
+		t.Fatal(err)
+	}
+	addr := freeAddress(t)
+	program(t, "up", "--database-url", url, "--data-dir", dir, "--keys-file", keysFile, "--http-listen", "127.0.0.1:0",
+		"--mqtt-listen", addr, "--broker-sync", string(sync), "--broker-partitions", fmt.Sprint(benchPartitions)).waitFor("ready")
+	p.broker = &mqtttest.B{Kind: mqtttest.Embedded, URL: "tcp://" + addr, Partitions: benchPartitions}
+	p.first = time.Now().UTC().Truncate(time.Second).Add(-benchPairs * time.Duration(each) * benchStep)
+	return p
+}
+
+// load is the fixes of one round: every device goes a metre a step, well inside its zone.
+func (p *benchPath) load(round int) mqtttest.Load {
+	return mqtttest.Load{Serials: p.serials, Each: p.each, Window: benchWindow, Payload: func(_ string, i int) []byte {
+		seq := round*p.each + i
+		at := p.first.Add(time.Duration(seq-1) * benchStep).Format("2006-01-02T15:04:05.000Z")
+		return fmt.Appendf(nil, `{"v":1,"boot":1,"sent":%q,"datum":"WGS-84","obs":[{"seq":%d,"at":%q,"lon":%.6f,"lat":30.65,`+
+			`"acc":8.5,"method":"gnss","speed":1.2,"sats":9,"battery":83,"strap":"closed","cell":"460-00-1234-5678","signal":-85}]}`,
+			time.Now().UTC().Format(time.RFC3339), seq, at, 113.16+float64(seq)*1e-6)
+	}}
+}
+
+// run sends one round through the running program and returns fixes a second, from the first publish to the last commit.
+func (p *benchPath) run(load mqtttest.Load) float64 {
+	p.t.Helper()
+	before, err := storedFixes(p.t.Context(), p.pool)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	want := before + int64(load.Total())
+	var begun time.Time
+	wait := load.Start(p.t, p.broker, func() { begun = time.Now() })
+	for {
+		stored, err := storedFixes(p.t.Context(), p.pool)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if stored == want {
+			break
+		}
+		if time.Since(begun) > 5*time.Minute {
+			outcomes, _ := outcomesOf(context.WithoutCancel(p.t.Context()), p.pool)
+			p.t.Fatalf("%d of %d fixes stored; outcomes: %s", stored-before, load.Total(), outcomes)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	rate := float64(load.Total()) / time.Since(begun).Seconds()
+	wait()
+	return rate
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
