@@ -67,14 +67,14 @@ func (f *Fleet) Connect(ctx context.Context, serial devices.Serial, secret strin
 // Commands is how many commands have reached devices of the fleet.
 func (f *Fleet) Commands() int64 { return f.commands.Load() }
 
-// Send publishes observations of one kind in one message, in order behind what the device sent before. It returns when
-// there is room for more, not when the broker has acknowledged: see Flush.
-func (f *Fleet) Send(ctx context.Context, serial devices.Serial, kind devices.Kind, obs []devices.Observation) error {
+// Send publishes a report in one message, in order behind what the device sent before. It returns when there is room for
+// more, not when the broker has acknowledged: see Flush.
+func (f *Fleet) Send(ctx context.Context, serial devices.Serial, kind devices.Kind, r devices.Report) error {
 	s, err := f.stream(serial)
 	if err != nil {
 		return err
 	}
-	payload, err := devices.EncodeJSON(obs)
+	payload, err := devices.AppendJSON(nil, r)
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}

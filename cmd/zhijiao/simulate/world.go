@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"hash/fnv"
 	"math/rand/v2"
 	"sort"
 	"time"
@@ -106,7 +105,7 @@ func (w *World) speak(i int) (Message, bool) {
 			return Message{}, false
 		}
 		o := d.observe(p, t, w.Serial(i), devices.KindCheckIn)
-		o.Answers, o.Result, o.SentAt = a.check, "ok", t
+		o.Answers, o.Result = a.check, "ok"
 		// Whoever answers a demand holds the phone to the sky until it has satellites.
 		o.Place.Method, o.Place.Satellites = devices.MethodGNSS, 9
 		if o.Place.Accuracy > 30 {
@@ -121,7 +120,7 @@ func (w *World) speak(i int) (Message, bool) {
 			return Message{}, false
 		}
 		o := d.observe(p, t, w.Serial(i), devices.KindCheckIn)
-		o.Result, o.SentAt = "ok", t
+		o.Result = "ok"
 		return Message{t, i, devices.KindCheckIn, []devices.Observation{o}}, true
 	}
 	return w.wristband(i, t)
@@ -145,9 +144,6 @@ func (w *World) wristband(i int, t time.Time) (Message, bool) {
 	d.away = time.Time{}
 	obs := append(d.cached, o)
 	d.cached = nil
-	for k := range obs {
-		obs[k].SentAt = t.UTC()
-	}
 	return Message{t.UTC(), i, devices.KindFix, obs}, true
 }
 
@@ -161,16 +157,7 @@ func (w *World) silent(i int, t time.Time) bool {
 	return false
 }
 
-// Digest is a number for all that was sent, to compare two worlds.
-func Digest(ms []Message) uint64 {
-	h := fnv.New64a()
-	for _, m := range ms {
-		for _, o := range m.Observations {
-			payload, err := devices.EncodeJSON([]devices.Observation{o})
-			if err == nil {
-				_, _ = h.Write(payload)
-			}
-		}
-	}
-	return h.Sum64()
+// Report is the message as it goes over the wire.
+func (m Message) Report() devices.Report {
+	return devices.Report{Boot: 1, Sent: m.At, Datum: devices.WGS84, Observations: m.Observations}
 }
