@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"zhijiao/internal/broker"
+	"zhijiao/internal/cluster"
 	"zhijiao/internal/crypto"
 	"zhijiao/internal/mqtttest"
 	"zhijiao/internal/pgtest"
@@ -76,7 +78,7 @@ type benchPath struct {
 
 func newBenchPath(t *testing.T, sync broker.Sync, each int) *benchPath {
 	t.Helper()
-	url, dir := pgtest.Database(t), t.TempDir()
+	url, dir := benchDatabase(t), t.TempDir()
 	if out, err := program(t, "migrate", "--database-url", url, "--data-dir", dir).result(); err != nil {
 		t.Fatalf("migrate: %v: %s", err, out)
 	}
@@ -138,6 +140,24 @@ func (p *benchPath) run(load mqtttest.Load) float64 {
 	rate := float64(load.Total()) / time.Since(begun).Seconds()
 	wait()
 	return rate
+}
+
+// benchDatabase is a PostgreSQL of its own on the disk the broker's store is on, with the settings it is run with: what
+// pgtest gives may live in memory, and would flatter the path.
+func benchDatabase(t *testing.T) string {
+	t.Helper()
+	c, err := cluster.Start(t.Context(), cluster.Options{Dir: dataFolder(t), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := c.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return c.URL("")
 }
 
 func freeAddress(t *testing.T) string {
