@@ -335,3 +335,42 @@ func TestPortTaken(t *testing.T) {
 		t.Error("only after a long time")
 	}
 }
+
+// N may grow: what waits in the old partitions is still read, and devices are let in when the new ones have readers.
+func TestMorePartitions(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var serials []string
+	for i := range 12 {
+		serials = append(serials, fmt.Sprintf("WB-%d", i))
+	}
+	b := mqtttest.Broker(t, mqtttest.Options{StoreDir: dir, Partitions: 2, Devices: serials})
+	for k := range 2 {
+		mqtttest.Link(t, b.Reader(k, (&mqtttest.Collector{NoAck: true}).Handle)).Close()
+	}
+	for _, s := range serials {
+		publish(t, mqtttest.Link(t, b.Device(s)), "up/"+s+"/fix", "old "+s)
+	}
+	b.Stop()
+
+	b = mqtttest.Broker(t, mqtttest.Options{StoreDir: dir, Partitions: 5, Devices: serials})
+	got := &mqtttest.Collector{}
+	for k := range 2 {
+		mqtttest.Link(t, b.Reader(k, got.Handle))
+	}
+	refused(t, b.Device(serials[0]))
+	for k := 2; k < 5; k++ {
+		mqtttest.Link(t, b.Reader(k, got.Handle))
+	}
+	for _, s := range serials {
+		publish(t, mqtttest.Link(t, b.Device(s)), "up/"+s+"/fix", "new "+s)
+	}
+	mqtttest.Eventually(t, "old and new", func() bool {
+		for _, s := range serials {
+			if !got.HasPayload("old "+s) || !got.HasPayload("new "+s) {
+				return false
+			}
+		}
+		return true
+	})
+}
