@@ -9,7 +9,8 @@ CREATE TABLE deployment (
 );
 COMMENT ON TABLE deployment IS 'One row, made once: live or rehearsal. Never changed.';
 
--- One row: domain time. kind machine: domain time is the machine's. scaled: domain_at + (machine - machine_at) * rate.
+-- One row: domain time. kind machine: domain time is the machine's. scaled: domain_at + (machine - machine_at) * rate, for
+-- a few seconds after machine_at and no longer, so that it stops when nobody keeps it; machine_at infinity: stopped.
 -- stepped: exactly domain_at until somebody moves it. Changes are announced on channel domain_clock.
 CREATE TABLE domain_clock (
     one        boolean          PRIMARY KEY DEFAULT true CHECK (one),

@@ -3,6 +3,7 @@
 //
 // A live deployment runs on the machine's time. A rehearsal may run scaled (a demo, at most 120 times) or stepped (a
 // test: time stands still until it is moved). Which one is in the table domain_clock, so that it survives a restart.
+// Domain time does not run while no process keeps it, never goes back, and is the same in every process of a database.
 package clock
 
 import "time"
@@ -32,7 +33,7 @@ type Clock interface {
 	Now() time.Time
 	// Read returns domain time and how it runs.
 	Read() Reading
-	// After returns a channel that is signalled no later than when domain time reaches t, or when the clock changed;
-	// whoever waits must look at Now again. cancel frees it.
+	// After returns a channel that holds a signal when domain time reaches t, or when the clock was set; whoever waits
+	// must look at Now again and ask anew. cancel frees it.
 	After(t time.Time) (fired <-chan struct{}, cancel func())
 }

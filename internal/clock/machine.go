@@ -2,17 +2,20 @@ package clock
 
 import "time"
 
-// System is domain time on the machine's clock.
-func System() Clock { return machine{} }
+type live struct{}
 
-type machine struct{}
+// Live returns the machine's time as domain time: what a live deployment runs on.
+func Live() Clock { return live{} }
 
-func (machine) Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+func (live) Now() time.Time { return micros(time.Now()) }
 
-func (m machine) Read() Reading { return Reading{Now: m.Now(), Kind: Machine, Rate: 1} }
+func (l live) Read() Reading { return Reading{Now: l.Now(), Kind: Machine, Rate: 1} }
 
-func (m machine) After(t time.Time) (<-chan struct{}, func()) {
-	fired := make(chan struct{})
-	timer := time.AfterFunc(time.Until(t), func() { close(fired) })
-	return fired, func() { timer.Stop() }
+func (live) After(t time.Time) (<-chan struct{}, func()) {
+	ch := make(chan struct{}, 1)
+	timer := time.AfterFunc(time.Until(t), func() { ch <- struct{}{} })
+	return ch, func() { timer.Stop() }
 }
+
+// micros is t as PostgreSQL keeps it.
+func micros(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -4,104 +4,114 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Channel is the NOTIFY channel on which a change of the setting is announced.
-const Channel = "domain_clock"
+// ErrBack refuses a setting by which domain time would go back.
+var ErrBack = errors.New("domain time does not go back")
 
-// saveEvery is how often a running scaled clock writes down where it is: after a kill it goes on from there, so domain
-// time may repeat up to so many machine seconds and never runs while the program is down.
-const saveEvery = 2 * time.Second
-
-// Setting is how domain time is to run. At is needed for a stepped clock, and begins a scaled one; a zero At goes on
-// from where the clock is.
+// Setting is how domain time is to run. A zero At goes on from where the clock is.
 type Setting struct {
 	Kind Kind
 	At   time.Time
 	Rate float64 // scaled only: more than 0, at most 120
 }
 
-// Set writes a setting. Only a rehearsal takes another than Machine, and domain time never goes back; the database
-// refuses both.
+// Set writes a setting and tells every process. Only a rehearsal takes another kind than Machine, which the database sees
+// to, and a clock that was set once never goes back: the error is then ErrBack.
 func Set(ctx context.Context, pool *pgxpool.Pool, s Setting) error {
-	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		var at, machine *time.Time
-		var rate *float64
-		if !s.At.IsZero() {
-			at = &s.At
-		}
-		if s.Kind == Scaled {
-			now := time.Now()
-			machine, rate = &now, &s.Rate
-		}
-		_, err := tx.Exec(ctx, `INSERT INTO domain_clock (kind, domain_at, machine_at, rate) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (one) DO UPDATE SET kind = excluded.kind, domain_at = coalesce(excluded.domain_at, domain_clock.domain_at),
-				machine_at = excluded.machine_at, rate = excluded.rate`, string(s.Kind), at, machine, rate)
-		if err == nil {
-			_, err = tx.Exec(ctx, "SELECT pg_notify($1, '')", Channel)
-		}
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		at, err := settled(ctx, tx, s)
 		if err != nil {
-			return fmt.Errorf("set the domain clock: %w", err)
+			return err
 		}
-		return nil
+		var rate *float64
+		if s.Kind == Scaled {
+			rate = &s.Rate
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO domain_clock (kind, domain_at, machine_at, rate) VALUES ($1, $2, clock_timestamp(), $3)
+			ON CONFLICT (one) DO UPDATE SET kind = excluded.kind, domain_at = excluded.domain_at,
+				machine_at = excluded.machine_at, rate = excluded.rate`, string(s.Kind), at, rate); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "SELECT pg_notify($1, '')", Channel)
+		return err
 	})
+	if err != nil {
+		return fmt.Errorf("set the domain clock: %w", err)
+	}
+	return nil
 }
 
-// Open returns the clock of this database, as the table domain_clock says, and follows it until ctx ends. Done is closed
-// when it has stopped following and, if scaled, has written down where it is.
-func Open(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) (c *DB, err error) {
-	d := &DB{Variable: &Variable{changed: make(chan struct{})}, pool: pool, log: log.With("component", "clock"), done: make(chan struct{})}
-	s, err := read(ctx, pool)
-	if err != nil {
+// settled locks the row and returns the domain time the setting begins at; nil for a clock that never left machine time.
+func settled(ctx context.Context, tx pgx.Tx, s Setting) (*time.Time, error) {
+	var was *time.Time
+	err := tx.QueryRow(ctx, `SELECT CASE kind WHEN 'machine' THEN domain_at ELSE `+current+` END FROM domain_clock FOR UPDATE`, hold).Scan(&was)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return nil, err
 	}
-	d.take(s, true)
-	go d.follow(ctx)
-	return d, nil
+	at := s.At
+	switch {
+	case s.Kind == Machine:
+		if was != nil && was.After(time.Now()) {
+			return nil, fmt.Errorf("%w: it is %s already", ErrBack, was.UTC().Format(time.RFC3339))
+		}
+		return was, nil // kept: should the clock be simulated again, it goes on from there
+	case at.IsZero() && was != nil:
+		at = *was
+	case at.IsZero():
+		at = time.Now()
+	}
+	if was != nil && at.Before(*was) {
+		return nil, fmt.Errorf("%w: from %s to %s", ErrBack, was.UTC().Format(time.RFC3339Nano), at.UTC().Format(time.RFC3339Nano))
+	}
+	at = micros(at)
+	return &at, nil
 }
 
-// DB is the clock of a database.
-type DB struct {
-	*Variable
-	pool *pgxpool.Pool
-	log  *slog.Logger
-	last stored
-	done chan struct{}
-}
-
-// Done is closed when the clock no longer follows its table.
-func (d *DB) Done() <-chan struct{} { return d.done }
-
-// stored is the row of domain_clock.
+// stored is the row of domain_clock as of now.
 type stored struct {
-	kind            Kind
-	domain, machine time.Time
-	rate            float64
+	kind   Kind
+	domain time.Time
+	rate   float64
 }
 
-func read(ctx context.Context, pool *pgxpool.Pool) (stored, error) {
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// current is the row's domain time now; $1 is hold. A machine_at of infinity means that the clock was stopped. It is
+// measured by the database server's clock, which all processes share.
+const current = `domain_at + CASE WHEN kind = 'scaled' AND machine_at < statement_timestamp()
+	THEN least(statement_timestamp() - machine_at, $1::interval) * rate ELSE interval '0' END`
+
+// keep reads the row and, when the clock is scaled, moves it on to now.
+func keep(ctx context.Context, q querier) (stored, error) {
 	var s stored
-	var kind string
-	var domain, machine *time.Time
+	var domain *time.Time
 	var rate *float64
-	err := pool.QueryRow(ctx, "SELECT kind, domain_at, machine_at, rate FROM domain_clock").Scan(&kind, &domain, &machine, &rate)
+	err := q.QueryRow(ctx, `WITH moved AS (
+			UPDATE domain_clock SET domain_at = `+current+`,
+				machine_at = CASE WHEN machine_at = 'infinity' THEN statement_timestamp() ELSE greatest(machine_at, statement_timestamp()) END
+			WHERE kind = 'scaled' RETURNING kind, domain_at, rate)
+		SELECT kind, domain_at, rate FROM moved
+		UNION ALL SELECT kind, domain_at, rate FROM domain_clock WHERE kind <> 'scaled'`, hold).Scan(&s.kind, &domain, &rate)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return stored{kind: Machine}, nil
+		// No row at all is machine time; one that was set this moment is seen neither way and read again.
+		var there bool
+		if err := q.QueryRow(ctx, "SELECT EXISTS (SELECT FROM domain_clock)").Scan(&there); err != nil || !there {
+			return stored{kind: Machine}, err
+		}
+		return keep(ctx, q)
 	}
 	if err != nil {
 		return s, fmt.Errorf("read the domain clock: %w", err)
 	}
-	s.kind = Kind(kind)
 	if domain != nil {
 		s.domain = domain.UTC()
-	}
-	if machine != nil {
-		s.machine = *machine
 	}
 	if rate != nil {
 		s.rate = *rate
@@ -109,81 +119,32 @@ func read(ctx context.Context, pool *pgxpool.Pool) (stored, error) {
 	return s, nil
 }
 
-// take applies a row. The first time a scaled clock goes on from the domain time that was written down; later a running
-// process of ours is only corrected when somebody set the clock.
-func (d *DB) take(s stored, first bool) {
-	if !first && s == d.last {
-		return
-	}
-	d.last = s
-	switch s.kind {
-	case Scaled:
-		d.set(Scaled, s.domain, s.rate, time.Now())
-	case Stepped:
-		d.set(Stepped, s.domain, 0, time.Now())
-	default:
-		d.set(Machine, time.Time{}, 1, time.Now())
-	}
-}
+// keepers is the advisory lock that every process that keeps the clock holds shared: who gets it alone is the last one.
+const keepers = "x'7a6a636b'::int, 'domain_clock'::regclass::oid::int"
 
-func (d *DB) follow(ctx context.Context) {
-	defer close(d.done)
-	for ctx.Err() == nil {
-		if err := d.listen(ctx); err != nil && ctx.Err() == nil {
-			d.log.Warn("not following the domain clock, trying again", "err", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Second):
-			}
-		}
+func beKeeper(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "LISTEN "+Channel)
+	if err == nil {
+		_, err = conn.Exec(ctx, "SELECT pg_advisory_lock_shared("+keepers+")")
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-	defer cancel()
-	if err := d.save(last); err != nil {
-		d.log.Warn("domain time not written down at the end", "err", err)
-	}
-}
-
-func (d *DB) listen(ctx context.Context) error {
-	pooled, err := d.pool.Acquire(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("follow the domain clock: %w", err)
 	}
-	conn := pooled.Hijack()
-	defer conn.Close(context.WithoutCancel(ctx))
-	if _, err := conn.Exec(ctx, "LISTEN "+Channel); err != nil {
-		return err
-	}
-	for {
-		s, err := read(ctx, d.pool)
-		if err != nil {
-			return err
-		}
-		d.take(s, false)
-		wait, cancel := context.WithTimeout(ctx, saveEvery)
-		_, err = conn.WaitForNotification(wait)
-		timedOut := wait.Err() != nil && ctx.Err() == nil
-		cancel()
-		if timedOut {
-			err = d.save(ctx)
-		}
-		if err != nil {
-			return err
-		}
-	}
+	return nil
 }
 
-// save writes down where a scaled clock is, unless somebody has set it meanwhile.
-func (d *DB) save(ctx context.Context) error {
-	r := d.Read()
-	if r.Kind != Scaled {
+// halt stops a scaled clock at what was told last, if nobody else keeps it.
+func halt(ctx context.Context, pool *pgxpool.Pool, told Reading) error {
+	if told.Kind != Scaled {
 		return nil
 	}
-	next := stored{kind: Scaled, domain: r.Now, machine: time.Now().UTC().Truncate(time.Microsecond), rate: r.Rate}
-	tag, err := d.pool.Exec(ctx, `UPDATE domain_clock SET domain_at = $1, machine_at = $2
-		WHERE kind = 'scaled' AND rate = $3 AND domain_at <= $1 AND domain_at = $4`, next.domain, next.machine, next.rate, d.last.domain)
-	if err == nil && tag.RowsAffected() == 1 {
-		d.last = next
-	}
-	return err
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		var last bool
+		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock("+keepers+")").Scan(&last); err != nil || !last {
+			return err
+		}
+		_, err := tx.Exec(ctx, `UPDATE domain_clock SET domain_at = greatest(`+current+`, $2), machine_at = 'infinity'
+			WHERE kind = 'scaled' AND machine_at <> 'infinity'`, hold, told.Now)
+		return err
+	})
 }

@@ -5,101 +5,92 @@ import (
 	"time"
 )
 
-// Variable is domain time that can be set: what a rehearsal runs on, and tests. It never goes back.
+// Variable is domain time that can be set: what a rehearsal runs on, and tests. It is safe for concurrent use and never
+// goes back, with one exception: leaving machine time, which is how a rehearsal begins.
 type Variable struct {
-	mu      sync.Mutex
-	kind    Kind
-	rate    float64
-	domain  time.Time // domain time at machine
-	machine time.Time // with its monotonic reading
-	changed chan struct{}
+	waiters waiters
+
+	mu     sync.Mutex
+	kind   Kind
+	rate   float64
+	domain time.Time     // domain time at anchor
+	anchor time.Time     // machine time, with its monotonic reading
+	hold   time.Duration // a scaled clock stops so long after its anchor; 0: never
 }
 
 // NewStepped is a clock that stands at t.
 func NewStepped(t time.Time) *Variable {
-	v := &Variable{changed: make(chan struct{})}
-	v.set(Stepped, t, 0, time.Now())
-	return v
+	return &Variable{kind: Stepped, domain: micros(t), anchor: time.Now()}
 }
 
 // NewScaled is a clock that starts at t now and runs rate times as fast as the machine's.
 func NewScaled(t time.Time, rate float64) *Variable {
-	v := &Variable{changed: make(chan struct{})}
-	v.set(Scaled, t, rate, time.Now())
-	return v
+	return &Variable{kind: Scaled, rate: rate, domain: micros(t), anchor: time.Now()}
 }
 
-// Now returns domain time.
+// Now implements Clock.
 func (v *Variable) Now() time.Time { return v.Read().Now }
 
-// Read returns domain time and how it runs.
+// Read implements Clock.
 func (v *Variable) Read() Reading {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return Reading{Now: v.now(time.Now()), Kind: v.kind, Rate: v.rateNow()}
-}
-
-func (v *Variable) rateNow() float64 {
+	r := Reading{Now: v.at(time.Now()), Kind: v.kind, Rate: v.rate}
 	if v.kind == Machine {
-		return 1
+		r.Rate = 1
 	}
-	return v.rate
+	return r
 }
 
-func (v *Variable) now(machine time.Time) time.Time {
+// at is domain time at a machine time. The lock is held.
+func (v *Variable) at(machine time.Time) time.Time {
 	switch v.kind {
-	case Machine:
-		return machine.UTC().Truncate(time.Microsecond)
 	case Scaled:
-		return v.domain.Add(time.Duration(float64(machine.Sub(v.machine)) * v.rate)).UTC().Truncate(time.Microsecond)
-	default:
+		ran := max(machine.Sub(v.anchor), 0)
+		if v.hold > 0 {
+			ran = min(ran, v.hold)
+		}
+		return micros(v.domain.Add(time.Duration(float64(ran) * v.rate)))
+	case Stepped:
 		return v.domain
+	default:
+		return micros(machine)
 	}
 }
 
-// Step moves a stepped clock to t; an earlier t leaves it where it is.
-func (v *Variable) Step(t time.Time) { v.set(Stepped, t, 0, time.Now()) }
+// Step makes the clock stand at t; an earlier t leaves it where it is.
+func (v *Variable) Step(t time.Time) { v.set(Stepped, t, 0) }
 
-// set takes a new setting, and wakes everybody who waits. Domain time does not go back.
-func (v *Variable) set(kind Kind, domain time.Time, rate float64, machine time.Time) {
+// Advance moves a stepped clock on by d.
+func (v *Variable) Advance(d time.Duration) { v.Step(v.Now().Add(d)) }
+
+// set takes a setting as of now and wakes everybody who waits. A domain time earlier than what was already told becomes
+// what was told.
+func (v *Variable) set(kind Kind, domain time.Time, rate float64) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.kind != "" && v.kind != Machine {
-		if was := v.now(time.Now()); domain.Before(was) && kind != Machine {
-			domain, machine = was, time.Now()
+	anchor := time.Now()
+	if v.kind != Machine && kind != Machine {
+		if told := v.at(anchor); domain.Before(told) {
+			domain = told
 		}
 	}
-	v.kind, v.rate, v.domain, v.machine = kind, rate, domain.UTC().Truncate(time.Microsecond), machine
-	close(v.changed)
-	v.changed = make(chan struct{})
+	v.kind, v.rate, v.domain, v.anchor = kind, rate, micros(domain), anchor
+	v.mu.Unlock()
+	v.waiters.wake()
 }
 
-// After is signalled when domain time may have reached t, or the clock was set.
+// After implements Clock.
 func (v *Variable) After(t time.Time) (<-chan struct{}, func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	fired, done := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	var timer <-chan time.Time
-	stop := func() {}
-	switch left := t.Sub(v.now(time.Now())); {
+	left := t.Sub(v.at(time.Now()))
+	switch {
 	case left <= 0:
-		close(fired)
-		return fired, func() {}
-	case v.kind == Machine || v.kind == Scaled:
-		tm := time.NewTimer(time.Duration(float64(left)/v.rateNow()) + time.Millisecond)
-		timer, stop = tm.C, func() { tm.Stop() }
+		left = 0
+	case v.kind == Stepped:
+		left = never
+	case v.kind == Scaled:
+		left = time.Duration(float64(left) / v.rate)
 	}
-	changed := v.changed
-	go func() {
-		defer stop()
-		select {
-		case <-timer:
-			close(fired)
-		case <-changed:
-			close(fired)
-		case <-done:
-		}
-	}()
-	return fired, func() { once.Do(func() { close(done) }) }
+	return v.waiters.add(left)
 }
