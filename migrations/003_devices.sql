@@ -56,7 +56,10 @@ CREATE TRIGGER binding_history BEFORE UPDATE ON binding FOR EACH ROW EXECUTE FUN
 CREATE FUNCTION binding_authority() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.class = 'wristband' AND NOT EXISTS (SELECT FROM authority
-            WHERE subject_id = NEW.subject_id AND upper_inf(recorded) AND valid @> lower(NEW.valid)) THEN
+            WHERE subject_id = NEW.subject_id AND upper_inf(recorded) AND valid @> lower(NEW.valid))
+    AND NOT EXISTS (SELECT FROM binding b                          -- ending one must always be possible
+            WHERE b.device_id = NEW.device_id AND b.subject_id = NEW.subject_id AND upper(b.recorded) = lower(NEW.recorded)
+              AND lower(b.valid) = lower(NEW.valid) AND b.valid @> NEW.valid) THEN
         RAISE EXCEPTION 'a wristband needs an authority valid when it is fitted (社区矫正法 29), subject % has none at %', NEW.subject_id, lower(NEW.valid)
             USING ERRCODE = 'check_violation', CONSTRAINT = 'binding_authority';
     END IF;
