@@ -62,6 +62,16 @@ CREATE TABLE subject_state (
 ) WITH (fillfactor = 50);
 CREATE INDEX subject_state_due ON subject_state (next_due) WHERE next_due IS NOT NULL;
 
+-- Whoever records a fact that bears on subjects calls this in the same transaction, before it looks at what it changes:
+-- the rows stay locked until commit, caches of facts end, and the present is judged again at once. now is domain time.
+CREATE FUNCTION facts_changed(subjects bigint[], now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO subject_state (subject_id) SELECT DISTINCT s FROM unnest(subjects) s ORDER BY s ON CONFLICT DO NOTHING;
+    PERFORM FROM subject_state WHERE subject_id = ANY (subjects) ORDER BY subject_id FOR UPDATE;
+    UPDATE subject_state SET facts = facts + 1, next_due = least(next_due, now) WHERE subject_id = ANY (subjects);
+    PERFORM pg_notify('subject_due', '');
+END $$;
+
 -- History, by day of fix_at (UTC). No geometry: 1e-7 degrees as int4 halves the cost; position_geom is for GIS tools.
 CREATE TABLE position (
     subject_id bigint      NOT NULL,
@@ -192,4 +202,4 @@ CREATE INDEX violation_subject ON violation (subject_id, opened_at);
 DROP VIEW position_geom;
 DROP TABLE violation, device_status, check_in, check_demand, current_position, position, subject_state, rule, zone_version, zone;
 DROP SEQUENCE rule_id;
-DROP FUNCTION position_partition;
+DROP FUNCTION position_partition, facts_changed;
