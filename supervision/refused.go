@@ -1,0 +1,90 @@
+package supervision
+
+import (
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ErrNotFound means that there is no such thing in the part of the organisation the caller may see. Which of the two it
+// is, is not told.
+var ErrNotFound = errors.New("not found in this part of the organisation")
+
+// Code says why something was refused; the console has a sentence for each.
+type Code string
+
+const (
+	Missing             Code = "missing"               // a field that must be given
+	Malformed           Code = "malformed"             // a field of a shape that cannot be
+	Taken               Code = "taken"                 // a number that somebody has already
+	Unknown             Code = "unknown"               // it refers to something that is not there
+	Loop                Code = "loop"                  // an organisation under itself
+	NotAGround          Code = "not_a_ground"          // none of the five grounds
+	GroundWithoutRecord Code = "ground_without_record" // grounds 3 and 4 without the record they need
+	NotTheCountyHead    Code = "not_the_county_head"   // approved by somebody who may not
+	NoDocument          Code = "no_document"           // an approval without a document number
+	TooLong             Code = "longer_than_3_months"  // more than three calendar months
+	Overlapping         Code = "overlapping"           // there is one for some of that time already
+	NotForPhones        Code = "not_for_phones"        // a wristband's approval for another class of device
+	EmptyInterval       Code = "empty_interval"        // it ends before it begins
+	NotAfterTheLast     Code = "not_after_the_last"    // earlier than what it follows on
+	OutsideTheInterval  Code = "outside_the_interval"  // not within what it shortens
+)
+
+// Refused is why something was not recorded: which field, why, and by what rule. It never quotes a person's data.
+type Refused struct {
+	Field  string
+	Code   Code
+	Law    string // what it rests on, 简体中文 citation; empty where it is plain sense
+	Detail string
+}
+
+// Error says all of it.
+func (r *Refused) Error() string {
+	s := r.Field + ": " + r.Detail
+	if r.Law != "" {
+		s += " (" + r.Law + ")"
+	}
+	return s
+}
+
+// byConstraint turns what the database refused into words; other errors stay as they are.
+func byConstraint(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return err
+	}
+	if r, ok := constraints[pg.ConstraintName]; ok {
+		return &r
+	}
+	return err
+}
+
+const article29 = "《社区矫正法》第二十九条"
+
+var constraints = map[string]Refused{
+	"authority_ground_check":                        {"ground", NotAGround, article29, "there are five grounds, 1 to 5"},
+	"authority_ground_record":                       {"ground_record", GroundWithoutRecord, article29 + "第一款第三、四项", "grounds 3 and 4 need the 警告 or 治安处罚 they rest on"},
+	"authority_approver":                            {"approver", NotTheCountyHead, article29, "only the head of the county-level 司法行政部门 approves"},
+	"authority_document_no_check":                   {"document_no", NoDocument, article29, "an approval has a document number"},
+	"authority_three_months":                        {"until", TooLong, article29 + "第二款", "at most three calendar months; each extension needs its own approval"},
+	"authority_valid_check":                         {"until", EmptyInterval, "", "it has a beginning and a later end"},
+	"authority_subject_id_valid_recorded_excl":      {"from", Overlapping, "", "there is an approval for some of this time already"},
+	"authority_subject_id_fkey":                     {"subject", Unknown, "", "no such subject"},
+	"authority_approver_id_fkey":                    {"approver", Unknown, "", "no such officer"},
+	"subject_local_no_key":                          {"local_no", Taken, "", "a subject has this number already"},
+	"subject_local_no_check":                        {"local_no", Malformed, "", "4 to 32 letters, digits and hyphens"},
+	"subject_province_no_key":                       {"province_no", Taken, "", "a subject has this number already"},
+	"subject_category_check":                        {"category", Malformed, "《社区矫正法》第二条", "01, 02, 03, 04 or 99"},
+	"subject_office_org_id_fkey":                    {"office", Unknown, "", "no such organisation"},
+	"subject_office_subject_id_valid_recorded_excl": {"from", Overlapping, "", "an office supervises the subject at that time already"},
+	"org_parent_id_fkey":                            {"parent", Unknown, "", "no such organisation"},
+	"org_code_key":                                  {"code", Taken, "", "an organisation has this code already"},
+	"org_kind_check":                                {"kind", Malformed, "", "no such kind of organisation"},
+	"org_name_check":                                {"name", Missing, "", "an organisation has a name"},
+	"org_short_name_check":                          {"short_name", Missing, "", "an organisation has a short name"},
+	"officer_org_id_fkey":                           {"org", Unknown, "", "no such organisation"},
+	"officer_kind_check":                            {"kind", Malformed, "", "no such kind of officer"},
+	"officer_name_check":                            {"name", Missing, "", "an officer has a name"},
+	"officer_duty_check":                            {"duty", Malformed, "", "no such duty"},
+}

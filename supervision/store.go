@@ -1,0 +1,90 @@
+package supervision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"zhijiao/internal/clock"
+	"zhijiao/internal/crypto"
+	"zhijiao/internal/id"
+	"zhijiao/internal/ledger"
+)
+
+// Store keeps all of it in the database.
+type Store struct {
+	pool  *pgxpool.Pool
+	clock clock.Clock
+	keys  crypto.Provider
+}
+
+// NewStore returns the store of a database. keys opens and seals what identifies a person.
+func NewStore(pool *pgxpool.Pool, c clock.Clock, keys crypto.Provider) *Store {
+	return &Store{pool: pool, clock: c, keys: keys}
+}
+
+// Querier is a pool, a connection or a transaction.
+type Querier interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// change runs do in a transaction and appends what it returns to the ledger, last. now is the one domain time of it.
+func (s *Store) change(ctx context.Context, what string, do func(tx pgx.Tx, now time.Time) ([]ledger.Entry, error)) error {
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		entries, err := do(tx, s.clock.Now())
+		if err != nil {
+			return err
+		}
+		return ledger.Append(ctx, tx, entries...)
+	})
+	if err == nil {
+		return nil
+	}
+	err = byConstraint(err)
+	var refused *Refused
+	if errors.As(err, &refused) || errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// factsChanged locks the subject's state, ends caches of facts about it, and has it judged at once.
+func factsChanged(ctx context.Context, tx pgx.Tx, now time.Time, subjects ...id.Subject) error {
+	_, err := tx.Exec(ctx, "SELECT facts_changed($1, $2)", subjects, now)
+	return err
+}
+
+// officeOf is the office that supervises a subject at an instant, as recorded now; the ledger is scoped by it.
+func officeOf(ctx context.Context, q Querier, subject id.Subject, at time.Time) (id.Org, error) {
+	var org id.Org
+	err := q.QueryRow(ctx, `SELECT org_id FROM subject_office WHERE subject_id = $1 AND upper_inf(recorded)
+		ORDER BY valid @> $2::timestamptz DESC, lower(valid) DESC LIMIT 1`, subject, at).Scan(&org)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, ErrNotFound
+	}
+	return org, err
+}
+
+// null is nil for a zero value: NULL in the database.
+func null[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
