@@ -7,11 +7,22 @@ import (
 	"zhijiao/internal/id"
 )
 
+// Ground is one of the five for electronic positioning, in the order of 社区矫正法 29.
+type Ground int
+
+const (
+	BreachedProhibition Ground = 1 // 违反人民法院禁止令
+	LeftWithoutLeave    Ground = 2 // 无正当理由，未经批准离开所居住的市、县
+	RefusedToReport     Ground = 3 // 拒不按照规定报告自己的活动情况，被给予警告
+	PunishedForBreach   Ground = 4 // 违反监督管理规定，被给予治安管理处罚
+	RevocationProposed  Ground = 5 // 拟提请撤销缓刑、假释或者暂予监外执行收监执行
+)
+
 // Authority is 使用电子定位装置批准 (社区矫正法 29): only within it may a wristband's places be known.
 type Authority struct {
 	ID           int64
 	Subject      id.Subject
-	Ground       int    // 1 to 5, in the order of the article
+	Ground       Ground
 	GroundRecord string // the 警告 of ground 3, the 治安处罚 of ground 4
 	Approver     id.Officer
 	DocumentNo   string
@@ -22,8 +33,9 @@ type Authority struct {
 // shanghai is the time legal dates are in. It has no summer time since 1991, and nothing here is older than the law.
 var shanghai = time.FixedZone("Asia/Shanghai", 8*60*60)
 
-// threeMonths is three calendar months after t; the end of a shorter month is its last day (30 November: 28 February).
-func threeMonths(t time.Time) time.Time {
+// LastDay is when an approval that begins at t must have ended: three calendar months later at Asia/Shanghai, the end of a
+// shorter month being its last day (30 November: 28 February; R03).
+func LastDay(t time.Time) time.Time {
 	l := t.In(shanghai)
 	year, month, day := l.Date()
 	last := time.Date(year, month+4, 0, 0, 0, 0, 0, shanghai).Day()
@@ -34,10 +46,10 @@ func threeMonths(t time.Time) time.Time {
 func (a Authority) check() error {
 	switch {
 	case a.DeviceClass != "" && a.DeviceClass != "wristband":
-		return &Refused{"device_class", NotForPhones, "《社区矫正法实施办法》第三十七条", "electronic positioning is by a device worn for it, never by a phone"}
-	case a.Ground < 1 || a.Ground > 5:
+		return &LawError{FieldError{"device_class", NotForPhones, "electronic positioning is by a device worn for it, never by a phone"}, "实施办法 37"}
+	case a.Ground < BreachedProhibition || a.Ground > RevocationProposed:
 		return refusal("authority_ground_check")
-	case (a.Ground == 3 || a.Ground == 4) && strings.TrimSpace(a.GroundRecord) == "":
+	case (a.Ground == RefusedToReport || a.Ground == PunishedForBreach) && strings.TrimSpace(a.GroundRecord) == "":
 		return refusal("authority_ground_record")
 	case a.Approver == 0:
 		return refusal("authority_approver")
@@ -45,13 +57,8 @@ func (a Authority) check() error {
 		return refusal("authority_document_no_check")
 	case a.From.IsZero() || !a.From.Before(a.Until):
 		return refusal("authority_valid_check")
-	case a.Until.After(threeMonths(a.From)):
+	case a.Until.After(LastDay(a.From)):
 		return refusal("authority_three_months")
 	}
 	return nil
-}
-
-func refusal(constraint string) *Refused {
-	r := constraints[constraint]
-	return &r
 }

@@ -36,14 +36,13 @@ const (
 	Auxiliary      OfficerKind = "auxiliary"       // 辅助人员
 )
 
-// CountyHead is the duty of the head of the county-level 司法行政部门, who approves electronic positioning (社区矫正法 29).
-const CountyHead = "county_head"
-
 // Officer is 工作人员.
 type Officer struct {
 	ID   id.Officer
 	Org  id.Org
 	Name string
 	Kind OfficerKind
-	Duty string // CountyHead or empty
+	// CountyHead is the duty of the head of the county-level 司法行政部门, who approves electronic positioning
+	// (社区矫正法 29). It counts only in an organisation of kind CountyDepartment.
+	CountyHead bool
 }

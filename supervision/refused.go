@@ -31,22 +31,27 @@ const (
 	OutsideTheInterval  Code = "outside_the_interval"  // not within what it shortens
 )
 
-// Refused is why something was not recorded: which field, why, and by what rule. It never quotes a person's data.
-type Refused struct {
+// FieldError is why something was not recorded: which field, and why. It never quotes a person's data.
+type FieldError struct {
 	Field  string
 	Code   Code
-	Law    string // what it rests on, 简体中文 citation; empty where it is plain sense
 	Detail string
 }
 
-// Error says all of it.
-func (r *Refused) Error() string {
-	s := r.Field + ": " + r.Detail
-	if r.Law != "" {
-		s += " (" + r.Law + ")"
-	}
-	return s
+// Error names the field and the reason.
+func (e *FieldError) Error() string { return e.Field + ": " + e.Detail }
+
+// LawError is a FieldError that the law commands: no setting changes it.
+type LawError struct {
+	FieldError
+	Article string // what it rests on
 }
+
+// Error names the field, the reason and the article.
+func (e *LawError) Error() string { return e.FieldError.Error() + " (" + e.Article + ")" }
+
+// Unwrap gives the FieldError.
+func (e *LawError) Unwrap() error { return &e.FieldError }
 
 // byConstraint turns what the database refused into words; other errors stay as they are.
 func byConstraint(err error) error {
@@ -54,28 +59,46 @@ func byConstraint(err error) error {
 	if !errors.As(err, &pg) {
 		return err
 	}
-	if r, ok := constraints[pg.ConstraintName]; ok {
-		return &r
+	if pg.ConstraintName == "subject_state_subject_id_fkey" {
+		return ErrNotFound
 	}
-	return err
+	if _, known := constraints[pg.ConstraintName]; !known {
+		return err
+	}
+	return refusal(pg.ConstraintName)
 }
 
-const article29 = "《社区矫正法》第二十九条"
+const article29 = "社区矫正法 29"
 
-var constraints = map[string]Refused{
+// refusal is what a constraint means to people.
+func refusal(constraint string) error {
+	c := constraints[constraint]
+	field := FieldError{c.field, c.code, c.detail}
+	if c.article == "" {
+		return &field
+	}
+	return &LawError{field, c.article}
+}
+
+var constraints = map[string]struct {
+	field   string
+	code    Code
+	article string
+	detail  string
+}{
 	"authority_ground_check":                        {"ground", NotAGround, article29, "there are five grounds, 1 to 5"},
-	"authority_ground_record":                       {"ground_record", GroundWithoutRecord, article29 + "第一款第三、四项", "grounds 3 and 4 need the 警告 or 治安处罚 they rest on"},
+	"authority_ground_record":                       {"ground_record", GroundWithoutRecord, article29, "grounds 3 and 4 need the 警告 or 治安处罚 they rest on"},
 	"authority_approver":                            {"approver", NotTheCountyHead, article29, "only the head of the county-level 司法行政部门 approves"},
 	"authority_document_no_check":                   {"document_no", NoDocument, article29, "an approval has a document number"},
-	"authority_three_months":                        {"until", TooLong, article29 + "第二款", "at most three calendar months; each extension needs its own approval"},
+	"authority_three_months":                        {"until", TooLong, article29, "at most three calendar months; each extension needs its own approval"},
 	"authority_valid_check":                         {"until", EmptyInterval, "", "it has a beginning and a later end"},
-	"authority_subject_id_valid_recorded_excl":      {"from", Overlapping, "", "there is an approval for some of this time already"},
+	"authority_subject_id_valid_recorded_excl":      {"from", Overlapping, article29, "there is an approval for some of this time already"},
 	"authority_subject_id_fkey":                     {"subject", Unknown, "", "no such subject"},
 	"authority_approver_id_fkey":                    {"approver", Unknown, "", "no such officer"},
 	"subject_local_no_key":                          {"local_no", Taken, "", "a subject has this number already"},
 	"subject_local_no_check":                        {"local_no", Malformed, "", "4 to 32 letters, digits and hyphens"},
 	"subject_province_no_key":                       {"province_no", Taken, "", "a subject has this number already"},
-	"subject_category_check":                        {"category", Malformed, "《社区矫正法》第二条", "01, 02, 03, 04 or 99"},
+	"subject_category_check":                        {"category", Malformed, "社区矫正法 2", "01, 02, 03, 04 or 99"},
 	"subject_office_org_id_fkey":                    {"office", Unknown, "", "no such organisation"},
 	"subject_office_subject_id_valid_recorded_excl": {"from", Overlapping, "", "an office supervises the subject at that time already"},
 	"org_parent_id_fkey":                            {"parent", Unknown, "", "no such organisation"},
@@ -86,5 +109,4 @@ var constraints = map[string]Refused{
 	"officer_org_id_fkey":                           {"org", Unknown, "", "no such organisation"},
 	"officer_kind_check":                            {"kind", Malformed, "", "no such kind of officer"},
 	"officer_name_check":                            {"name", Missing, "", "an officer has a name"},
-	"officer_duty_check":                            {"duty", Malformed, "", "no such duty"},
 }

@@ -48,7 +48,7 @@ func (s *Store) change(ctx context.Context, what string, do func(tx pgx.Tx, now 
 		return nil
 	}
 	err = byConstraint(err)
-	var refused *Refused
+	var refused *FieldError
 	if errors.As(err, &refused) || errors.Is(err, ErrNotFound) {
 		return err
 	}
@@ -79,12 +79,4 @@ func null[T comparable](v T) *T {
 		return nil
 	}
 	return &v
-}
-
-func value[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // PutAuthority records an approval. An extension is another one that begins where the last ends.
-func (s *Store) PutAuthority(ctx context.Context, a Authority, by id.Account) (int64, error) {
+func (s *Store) PutAuthority(ctx context.Context, by id.Account, a Authority) (int64, error) {
 	if err := a.check(); err != nil {
 		return 0, err
 	}
@@ -47,57 +47,45 @@ func authorityEntry(kind string, org id.Org, a Authority, now time.Time) (ledger
 	return ledger.Entry{At: now, Kind: kind, Org: org, Subject: a.Subject, Entity: "authority", EntityID: a.ID, Version: 1, Body: body}, err
 }
 
-// EndAuthority lifts an approval early (R06): from at on, the wristband's places are no longer known. It returns the
-// number of the row that is now in force, 0 when nothing of the approval is left.
-func (s *Store) EndAuthority(ctx context.Context, scope id.Org, authority int64, at time.Time, by id.Account) (int64, error) {
-	var rest int64
-	err := s.change(ctx, "end an authority", func(tx pgx.Tx, now time.Time) ([]ledger.Entry, error) {
-		var a Authority
-		err := tx.QueryRow(ctx, `SELECT subject_id FROM authority a WHERE authority_id = $1 AND upper_inf(recorded) AND EXISTS (
-			SELECT FROM subject_office o WHERE o.subject_id = a.subject_id AND upper_inf(o.recorded) AND o.valid @> $3::timestamptz
-				AND o.org_id IN (SELECT org_subtree($2)))`, authority, scope, now).Scan(&a.Subject)
+// LiftAuthority ends an approval early (R06): from at on, the wristband's places are no longer known. What was recorded
+// first stays.
+func (s *Store) LiftAuthority(ctx context.Context, by id.Account, subject id.Subject, authority int64, at time.Time) error {
+	return s.change(ctx, "lift an authority", func(tx pgx.Tx, now time.Time) ([]ledger.Entry, error) {
+		a := Authority{ID: authority, Subject: subject}
+		if err := factsChanged(ctx, tx, now, subject); err != nil {
+			return nil, err
+		}
+		var recorded time.Time
+		err := tx.QueryRow(ctx, `UPDATE authority SET recorded = tstzrange(lower(recorded), greatest($2, lower(recorded) + interval '1 microsecond'))
+			WHERE authority_id = $1 AND subject_id = $3 AND upper_inf(recorded)
+			RETURNING ground, coalesce(ground_record, ''), approver_id, document_no, lower(valid), upper(valid), upper(recorded)`, authority, now, subject).
+			Scan(&a.Ground, &a.GroundRecord, &a.Approver, &a.DocumentNo, &a.From, &a.Until, &recorded)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil, ErrNotFound
 		}
 		if err != nil {
 			return nil, err
 		}
-		if err := factsChanged(ctx, tx, now, a.Subject); err != nil {
-			return nil, err
-		}
-		var recorded time.Time
-		err = tx.QueryRow(ctx, `UPDATE authority SET recorded = tstzrange(lower(recorded), greatest($2, lower(recorded) + interval '1 microsecond'))
-			WHERE authority_id = $1 AND upper_inf(recorded)
-			RETURNING ground, coalesce(ground_record, ''), approver_id, document_no, lower(valid), upper(valid), upper(recorded)`, authority, now).
-			Scan(&a.Ground, &a.GroundRecord, &a.Approver, &a.DocumentNo, &a.From, &a.Until, &recorded)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil, ErrNotFound // somebody else ended it first
-		}
-		if err != nil {
-			return nil, err
-		}
 		if !at.Before(a.Until) {
-			return nil, &Refused{"at", OutsideTheInterval, "", "earlier than the approval ends anyway"}
+			return nil, &FieldError{"at", OutsideTheInterval, "earlier than the approval ends anyway"}
 		}
-		a.ID, a.Until = authority, at
+		a.Until = at
 		if at.After(a.From) {
-			if rest, err = insertAuthority(ctx, tx, a, recorded, by); err != nil {
+			if a.ID, err = insertAuthority(ctx, tx, a, recorded, by); err != nil {
 				return nil, err
 			}
-			a.ID = rest
 		}
 		org, err := officeOf(ctx, tx, a.Subject, now)
 		if err != nil {
 			return nil, err
 		}
-		e, err := authorityEntry("authority.ended", org, a, now)
+		e, err := authorityEntry("authority.lifted", org, a, now)
 		return []ledger.Entry{e}, err
 	})
-	return rest, err
 }
 
-// LoadAuthorities are the approvals of subjects as recorded now, each subject's in order of time.
-func LoadAuthorities(ctx context.Context, q Querier, subjects []id.Subject) (map[id.Subject][]Authority, error) {
+// Authorities are the approvals of subjects as recorded now, each subject's in order of time.
+func Authorities(ctx context.Context, q Querier, subjects []id.Subject) (map[id.Subject][]Authority, error) {
 	rows, err := q.Query(ctx, `SELECT authority_id, subject_id, ground, coalesce(ground_record, ''), approver_id, document_no, lower(valid), upper(valid)
 		FROM authority WHERE subject_id = ANY ($1) AND upper_inf(recorded) ORDER BY subject_id, lower(valid)`, subjects)
 	if err != nil {
@@ -114,13 +102,4 @@ func LoadAuthorities(ctx context.Context, q Querier, subjects []id.Subject) (map
 		return nil, fmt.Errorf("read authorities: %w", err)
 	}
 	return found, nil
-}
-
-// Authorities are the approvals of a subject in scope.
-func (s *Store) Authorities(ctx context.Context, scope id.Org, subject id.Subject) ([]Authority, error) {
-	if _, err := s.Subject(ctx, scope, subject); err != nil {
-		return nil, err
-	}
-	all, err := LoadAuthorities(ctx, s.pool, []id.Subject{subject})
-	return all[subject], err
 }

@@ -2,6 +2,7 @@ package supervision
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -75,7 +76,7 @@ func (s *Store) PutOrg(ctx context.Context, o Org) (id.Org, error) {
 				return nil, err
 			}
 			if loop {
-				return nil, &Refused{"parent", Loop, "", "an organisation cannot be under itself"}
+				return nil, &FieldError{"parent", Loop, "an organisation cannot be under itself"}
 			}
 			tag, err := tx.Exec(ctx, `UPDATE org SET parent_id = $1, kind = $2, name = $3, short_name = $4, code = $5, lon = $6, lat = $7
 				WHERE org_id = $8`, append(args, o.ID)...)
@@ -91,27 +92,38 @@ func (s *Store) PutOrg(ctx context.Context, o Org) (id.Org, error) {
 	return o.ID, err
 }
 
-// AddOfficer adds a member of staff.
-func (s *Store) AddOfficer(ctx context.Context, o Officer) (id.Officer, error) {
-	err := s.change(ctx, "add an officer", func(tx pgx.Tx, now time.Time) ([]ledger.Entry, error) {
-		if err := tx.QueryRow(ctx, "INSERT INTO officer (org_id, name, kind, duty) VALUES ($1, $2, $3, $4) RETURNING officer_id",
-			o.Org, o.Name, o.Kind, o.Duty).Scan(&o.ID); err != nil {
+// PutOfficer adds a member of staff, or changes the one with o.ID.
+func (s *Store) PutOfficer(ctx context.Context, o Officer) (id.Officer, error) {
+	err := s.change(ctx, "put an officer", func(tx pgx.Tx, now time.Time) ([]ledger.Entry, error) {
+		duty := ""
+		if o.CountyHead {
+			duty = "county_head"
+		}
+		sql, args := "INSERT INTO officer (org_id, name, kind, duty) VALUES ($1, $2, $3, $4) RETURNING officer_id", []any{o.Org, o.Name, o.Kind, duty}
+		if o.ID != 0 {
+			sql, args = "UPDATE officer SET org_id = $1, name = $2, kind = $3, duty = $4 WHERE officer_id = $5 RETURNING officer_id", append(args, o.ID)
+		}
+		err := tx.QueryRow(ctx, sql, args...).Scan(&o.ID)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil, ErrNotFound
+		}
+		if err != nil {
 			return nil, err
 		}
-		return []ledger.Entry{{At: now, Kind: "officer.added", Org: o.Org, Entity: "officer", EntityID: int64(o.ID), Version: 1}}, nil
+		return []ledger.Entry{{At: now, Kind: "officer.put", Org: o.Org, Entity: "officer", EntityID: int64(o.ID), Version: 1}}, nil
 	})
 	return o.ID, err
 }
 
 // Officers is the staff of scope.
 func (s *Store) Officers(ctx context.Context, scope id.Org) ([]Officer, error) {
-	rows, err := s.pool.Query(ctx, `SELECT officer_id, org_id, name, kind, duty FROM officer
+	rows, err := s.pool.Query(ctx, `SELECT officer_id, org_id, name, kind, duty = 'county_head' FROM officer
 		WHERE org_id IN (SELECT org_subtree($1)) ORDER BY officer_id`, scope)
 	if err != nil {
 		return nil, fmt.Errorf("read the officers: %w", err)
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o Officer, err error) {
-		err = row.Scan(&o.ID, &o.Org, &o.Name, &o.Kind, &o.Duty)
+		err = row.Scan(&o.ID, &o.Org, &o.Name, &o.Kind, &o.CountyHead)
 		return o, err
 	})
 	if err != nil {

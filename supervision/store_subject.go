@@ -15,12 +15,12 @@ import (
 )
 
 // Enrol takes a subject on.
-func (s *Store) Enrol(ctx context.Context, e Enrolment) (id.Subject, error) {
+func (s *Store) Enrol(ctx context.Context, by id.Account, e Enrolment) (id.Subject, error) {
 	if e.Person.Name == "" {
-		return 0, &Refused{"name", Missing, "", "a subject has a name"}
+		return 0, &FieldError{"name", Missing, "a subject has a name"}
 	}
 	if e.From.IsZero() {
-		return 0, &Refused{"from", Missing, "", "since when the office supervises"}
+		return 0, &FieldError{"from", Missing, "since when the office supervises"}
 	}
 	if e.Surname == "" {
 		e.Surname = surnameOf(e.Person.Name)
@@ -35,7 +35,7 @@ func (s *Store) Enrol(ctx context.Context, e Enrolment) (id.Subject, error) {
 			return nil, err
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO subject_office (subject_id, org_id, valid, recorded, recorded_by)
-			VALUES ($1, $2, tstzrange($3, NULL), tstzrange($4, NULL), $5)`, subject, e.Office, e.From, now, null(e.By)); err != nil {
+			VALUES ($1, $2, tstzrange($3, NULL), tstzrange($4, NULL), $5)`, subject, e.Office, e.From, now, null(by)); err != nil {
 			return nil, err
 		}
 		if err := factsChanged(ctx, tx, now, subject); err != nil {
@@ -94,13 +94,8 @@ func scanSubject(row pgx.CollectableRow) (v Subject, err error) {
 }
 
 // Subjects are those the offices in scope supervise now.
-func (s *Store) Subjects(ctx context.Context, scope id.Org) ([]Subject, error) {
-	return Subjects(ctx, s.pool, scope, s.clock.Now())
-}
-
-// Subjects reads those the offices in scope supervise at an instant of domain time.
-func Subjects(ctx context.Context, q Querier, scope id.Org, now time.Time) ([]Subject, error) {
-	rows, err := q.Query(ctx, subjects+" ORDER BY s.subject_id", scope, now)
+func (s *Store) Subjects(ctx context.Context, q Querier, scope id.Org) ([]Subject, error) {
+	rows, err := q.Query(ctx, subjects+" ORDER BY s.subject_id", scope, s.clock.Now())
 	if err != nil {
 		return nil, fmt.Errorf("read the subjects: %w", err)
 	}
@@ -112,8 +107,8 @@ func Subjects(ctx context.Context, q Querier, scope id.Org, now time.Time) ([]Su
 }
 
 // Subject is one that an office in scope supervises now, else ErrNotFound.
-func (s *Store) Subject(ctx context.Context, scope id.Org, subject id.Subject) (Subject, error) {
-	rows, err := s.pool.Query(ctx, subjects+" AND s.subject_id = $3", scope, s.clock.Now(), subject)
+func (s *Store) Subject(ctx context.Context, q Querier, scope id.Org, subject id.Subject) (Subject, error) {
+	rows, err := q.Query(ctx, subjects+" AND s.subject_id = $3", scope, s.clock.Now(), subject)
 	if err != nil {
 		return Subject{}, fmt.Errorf("read a subject: %w", err)
 	}
@@ -128,14 +123,14 @@ func (s *Store) Subject(ctx context.Context, scope id.Org, subject id.Subject) (
 }
 
 // Person is who a subject in scope is. The caller records who asked, and why.
-func (s *Store) Person(ctx context.Context, scope id.Org, subject id.Subject) (Person, error) {
-	if _, err := s.Subject(ctx, scope, subject); err != nil {
+func (s *Store) Person(ctx context.Context, q Querier, scope id.Org, subject id.Subject) (Person, error) {
+	if _, err := s.Subject(ctx, q, scope, subject); err != nil {
 		return Person{}, err
 	}
 	var p Person
 	fields := []string{"name", "id_number", "phone", "address", "contacts"}
 	envelopes := make([][]byte, len(fields))
-	if err := s.pool.QueryRow(ctx, "SELECT name, id_number, phone, address, contacts FROM subject_person WHERE subject_id = $1", subject).
+	if err := q.QueryRow(ctx, "SELECT name, id_number, phone, address, contacts FROM subject_person WHERE subject_id = $1", subject).
 		Scan(&envelopes[0], &envelopes[1], &envelopes[2], &envelopes[3], &envelopes[4]); err != nil {
 		return p, fmt.Errorf("read a person: %w", err)
 	}
@@ -159,7 +154,7 @@ func (s *Store) Person(ctx context.Context, scope id.Org, subject id.Subject) (P
 }
 
 // Move has another office supervise a subject from an instant on. The office that had it keeps the interval it had.
-func (s *Store) Move(ctx context.Context, subject id.Subject, to id.Org, from time.Time, by id.Account) error {
+func (s *Store) Move(ctx context.Context, by id.Account, subject id.Subject, to id.Org, from time.Time) error {
 	return s.change(ctx, "move a subject", func(tx pgx.Tx, now time.Time) ([]ledger.Entry, error) {
 		if err := factsChanged(ctx, tx, now, subject); err != nil {
 			return nil, err
@@ -177,7 +172,7 @@ func (s *Store) Move(ctx context.Context, subject id.Subject, to id.Org, from ti
 			return nil, err
 		}
 		if !from.After(since) {
-			return nil, &Refused{"from", NotAfterTheLast, "", "later than the office that has the subject began"}
+			return nil, &FieldError{"from", NotAfterTheLast, "later than the office that has the subject began"}
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO subject_office (subject_id, org_id, valid, recorded, recorded_by)
 			VALUES ($1, $2, tstzrange($3, $5), tstzrange($6, NULL), $7), ($1, $4, tstzrange($5, NULL), tstzrange($6, NULL), $7)`,

@@ -151,7 +151,7 @@ func TestLiftedAuthorityEndsAtTheMinute_R06(t *testing.T) {
 	if err := b.store.LiftAuthority(ctx, 0, b.subject, n, at); err != nil {
 		t.Fatal(err)
 	}
-	all, err := supervision.Authorities(ctx, b.pool, []int64{int64(b.subject)})
+	all, err := supervision.Authorities(ctx, b.pool, []id.Subject{b.subject})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,12 +8,23 @@ import (
 	"zhijiao/internal/id"
 )
 
+// Category is on what ground somebody is under supervision (社区矫正法 2), as the province numbers it.
+type Category string
+
+const (
+	PublicSurveillance Category = "01" // 管制
+	Probation          Category = "02" // 缓刑
+	Parole             Category = "03" // 假释
+	MedicalParole      Category = "04" // 暂予监外执行
+	OtherCategory      Category = "99"
+)
+
 // Subject is 社区矫正对象 as most people may see one: masked.
 type Subject struct {
 	ID          id.Subject
 	LocalNo     string
 	ProvinceNo  string
-	Category    string // 01 管制 02 缓刑 03 假释 04 暂予监外执行 99 其他
+	Category    Category
 	Surname     string
 	Office      id.Org
 	OfficeShort string
@@ -52,12 +63,11 @@ func (Contact) LogValue() slog.Value { return slog.StringValue("person withheld 
 type Enrolment struct {
 	LocalNo    string
 	ProvinceNo string
-	Category   string
+	Category   Category
 	Surname    string // empty: the first character of the name
 	Person     Person
 	Office     id.Org
 	From       time.Time // when the office began to supervise
-	By         id.Account
 }
 
 // compound are the surnames of two characters that still occur; of any other name the first character is shown.
