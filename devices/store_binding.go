@@ -68,6 +68,10 @@ func Bind(ctx context.Context, tx pgx.Tx, n NewBinding) (id.Binding, error) {
 
 func insertBinding(ctx context.Context, tx pgx.Tx, n NewBinding, recorded time.Time) (id.Binding, error) {
 	var b id.Binding
+	if n.From.IsZero() || !n.Until.IsZero() && !n.Until.After(n.From) {
+		law := laws["binding_valid_check"]
+		return 0, &law
+	}
 	err := tx.QueryRow(ctx, `INSERT INTO binding (device_id, class, subject_id, interval_s, finest_s, justification, reviewer_id, valid, recorded, recorded_by)
 		SELECT device_id, class, $2, $3, CASE WHEN class = 'phone' AND $4 = 0 AND $5::text IS NULL THEN $11 ELSE $4 END, $5, $6,
 		       tstzrange($7, $8), tstzrange($9, NULL), $10
