@@ -48,7 +48,8 @@ type Ask struct {
 
 // Settle ends the pending check of a rule.
 type Settle struct {
-	Rule     RuleID
-	At       time.Time
-	Answered bool
+	Rule      RuleID
+	At        time.Time
+	Answered  bool
+	Withdrawn bool // nobody wants to know any more
 }

@@ -29,6 +29,7 @@ type ViolationKind string
 const (
 	LeftZone        ViolationKind = "left_zone"        // 越界
 	EnteredZone     ViolationKind = "entered_zone"     // 进入禁止令限制区域
+	PassedThrough   ViolationKind = "passed_through"   // 途经禁止令限制区域
 	DeviceSilent    ViolationKind = "device_silent"    // 设备离线
 	CheckUnanswered ViolationKind = "check_unanswered" // 核查未应答
 )

@@ -182,7 +182,7 @@ CREATE TABLE violation (
     rule_id      bigint      NOT NULL,
     rule_version integer     NOT NULL,
     zone_id      bigint, zone_version integer,
-    kind         text        NOT NULL CHECK (kind IN ('left_zone', 'entered_zone', 'device_silent', 'check_unanswered')),
+    kind         text        NOT NULL CHECK (kind IN ('left_zone', 'entered_zone', 'passed_through', 'device_silent', 'check_unanswered')),
     channel      text        NOT NULL CHECK (channel IN ('wristband', 'phone')),
     state        text        NOT NULL CHECK (state IN ('open', 'closed', 'withdrawn')),
     version      integer     NOT NULL DEFAULT 1,

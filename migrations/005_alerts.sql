@@ -19,6 +19,8 @@ INSERT INTO handling (kind, channel, class, acknowledge_s, heals) VALUES
     ('left_zone',        'phone',     'alarm',    900,  false),    -- opens only when confirmed by an answer
     ('entered_zone',     'wristband', 'alarm',    120,  false),
     ('entered_zone',     'phone',     'alarm',    120,  false),
+    ('passed_through',   'wristband', 'reminder', 900,  false),
+    ('passed_through',   'phone',     'reminder', 900,  false),
     ('device_silent',    'wristband', 'reminder', 900,  true),
     ('device_silent',    'phone',     'reminder', 3600, true),
     ('check_unanswered', 'wristband', 'reminder', 1800, true),

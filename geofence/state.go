@@ -1,0 +1,148 @@
+package geofence
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+
+	"zhijiao/devices"
+	"zhijiao/internal/id"
+)
+
+// Engine is the version of evaluation that every violation carries: another version may decide otherwise.
+const EngineVersion = "1"
+
+// Mark is a fix as evaluation remembers it and as evidence shows it. Coordinates are 1e-7 degrees, WGS-84; lengths are
+// centimetres, so that what was decided is decided again the same.
+type Mark struct {
+	Device   id.Device      `json:"dev"`
+	Boot     int64          `json:"boot"`
+	Seq      int64          `json:"seq"`
+	At       time.Time      `json:"at"`
+	LonE7    int32          `json:"lon"`
+	LatE7    int32          `json:"lat"`
+	Accuracy int64          `json:"acc_cm"` // as used: never below the floor of its method
+	Claimed  int64          `json:"said_cm,omitempty"`
+	Method   devices.Method `json:"method"`
+	Verdict  Verdict        `json:"verdict,omitempty"`
+	Margin   int64          `json:"margin_cm,omitempty"` // signed distance to the zone's edge, negative inside
+}
+
+func (m *Mark) lon() float64 { return float64(m.LonE7) / 1e7 }
+func (m *Mark) lat() float64 { return float64(m.LatE7) / 1e7 }
+
+// State is what evaluation carries from one input to the next for one subject. The zero value is a subject never heard.
+type State struct {
+	Facts   int64       `json:"facts,omitempty"` // Facts.Version the rules below were judged on
+	Channel [2]Channel  `json:"ch"`              // by class: wristband, phone
+	Rules   []RuleState `json:"rules,omitempty"` // ordered by Rule
+}
+
+// Channel is one device class of the subject.
+type Channel struct {
+	HeardAt  time.Time   `json:"heard,omitzero"`     // domain time of the last sign of life
+	Recent   []Mark      `json:"recent,omitempty"`   // the last independent plausible fixes, oldest first
+	Suspect  *Mark       `json:"suspect,omitempty"`  // an impossible fix that another may yet bear out
+	Accepted []time.Time `json:"accepted,omitempty"` // fix times of the last stored phone fixes (R13)
+}
+
+// RuleState is where a rule stands for the subject.
+type RuleState struct {
+	Rule      RuleID        `json:"rule"`
+	Open      ViolationKind `json:"open,omitempty"`       // the open violation of the rule's own condition
+	OpenClass devices.Class `json:"open_class,omitempty"` // the channel that opened it: only that channel closes it
+	Margin    int64         `json:"margin_cm,omitempty"`  // the furthest seen while open, as last told
+	Track     [2]Track      `json:"track"`                // by class
+	Ask       *Pending      `json:"ask,omitempty"`        // a confirming fix is being waited for
+	Unheard   bool          `json:"unheard,omitempty"`    // a check of this rule went unanswered and that is open
+}
+
+// Track is the run of fixes of one channel that may open or close a violation.
+type Track struct {
+	Breach []Mark `json:"breach,omitempty"` // consecutive independent fixes on the wrong side
+	Return []Mark `json:"return,omitempty"` // consecutive independent fixes back on the right side
+}
+
+// Pending is a demand for a confirming fix.
+type Pending struct {
+	At    time.Time     `json:"at"`
+	Due   time.Time     `json:"due"`
+	Class devices.Class `json:"class"`
+}
+
+const recentMarks = 4
+
+// channelIndex is the place of a class in State.Channel and RuleState.Track.
+func channelIndex(c devices.Class) int {
+	if c == devices.Wristband {
+		return 0
+	}
+	return 1
+}
+
+func classOf(index int) devices.Class {
+	if index == 0 {
+		return devices.Wristband
+	}
+	return devices.Phone
+}
+
+// rule returns the state of a rule, made where there is none, keeping the order.
+func (s *State) rule(r RuleID) *RuleState {
+	i := 0
+	for i < len(s.Rules) && s.Rules[i].Rule < r {
+		i++
+	}
+	if i == len(s.Rules) || s.Rules[i].Rule != r {
+		s.Rules = append(s.Rules, RuleState{})
+		copy(s.Rules[i+1:], s.Rules[i:])
+		s.Rules[i] = RuleState{Rule: r}
+	}
+	return &s.Rules[i]
+}
+
+// FinerThan reports whether a phone fix at t is closer to one already stored than finest (R13).
+func (s *State) FinerThan(class devices.Class, t time.Time, finest time.Duration) bool {
+	for _, a := range s.Channel[channelIndex(class)].Accepted {
+		if d := t.Sub(a); d < finest && d > -finest {
+			return true
+		}
+	}
+	return false
+}
+
+const acceptedTimes = 16
+
+// Accept remembers that a phone fix was stored.
+func (s *State) Accept(class devices.Class, t time.Time) {
+	c := &s.Channel[channelIndex(class)]
+	c.Accepted = append(c.Accepted, t)
+	if n := len(c.Accepted); n > acceptedTimes {
+		c.Accepted = append([]time.Time(nil), c.Accepted[n-acceptedTimes:]...)
+	}
+}
+
+// Waiting reports whether any rule waits for a confirming fix.
+func (s *State) Waiting() bool {
+	for i := range s.Rules {
+		if s.Rules[i].Ask != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// strictJSON decodes one document and refuses names it does not know.
+func strictJSON(doc []byte, to any) error {
+	d := json.NewDecoder(bytes.NewReader(doc))
+	d.DisallowUnknownFields()
+	if err := d.Decode(to); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one document")
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package geofence
+
+import (
+	"math"
+	"math/big"
+
+	"github.com/twpayne/go-geom"
+)
+
+// edge is one side of a ring, degrees.
+type edge struct{ lon1, lat1, lon2, lat2 float64 }
+
+// chunk is some consecutive edges and the box around them.
+type chunk struct {
+	from, to                       int
+	minLon, minLat, maxLon, maxLat float64
+}
+
+const edgesPerChunk = 16
+
+// edgeIndex answers for the rings of a valid multipolygon: which edges cross a latitude, and which edge is nearest. Rings
+// are even-odd, so holes need no orientation.
+type edgeIndex struct {
+	edges                          []edge
+	chunks                         []chunk
+	bands                          [][]int32 // by latitude, from minLat in steps of step: the edges that reach into it
+	minLon, minLat, maxLon, maxLat float64
+	step                           float64
+}
+
+func newEdgeIndex(rings [][]geom.Coord) *edgeIndex {
+	x := &edgeIndex{minLon: math.Inf(1), minLat: math.Inf(1), maxLon: math.Inf(-1), maxLat: math.Inf(-1)}
+	for _, ring := range rings {
+		first := len(x.edges)
+		for i := 1; i < len(ring); i++ {
+			x.edges = append(x.edges, edge{ring[i-1][0], ring[i-1][1], ring[i][0], ring[i][1]})
+		}
+		for from := first; from < len(x.edges); from += edgesPerChunk {
+			x.chunks = append(x.chunks, x.box(from, min(from+edgesPerChunk, len(x.edges))))
+		}
+	}
+	for _, c := range x.chunks {
+		x.minLon, x.maxLon = math.Min(x.minLon, c.minLon), math.Max(x.maxLon, c.maxLon)
+		x.minLat, x.maxLat = math.Min(x.minLat, c.minLat), math.Max(x.maxLat, c.maxLat)
+	}
+	n := max(1, len(x.edges)/4)
+	x.step = (x.maxLat - x.minLat) / float64(n)
+	x.bands = make([][]int32, n+1)
+	for i, e := range x.edges {
+		for b := x.band(math.Min(e.lat1, e.lat2)); b <= x.band(math.Max(e.lat1, e.lat2)); b++ {
+			x.bands[b] = append(x.bands[b], int32(i))
+		}
+	}
+	return x
+}
+
+func (x *edgeIndex) box(from, to int) chunk {
+	c := chunk{from, to, math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)}
+	for _, e := range x.edges[from:to] {
+		c.minLon, c.maxLon = math.Min(c.minLon, math.Min(e.lon1, e.lon2)), math.Max(c.maxLon, math.Max(e.lon1, e.lon2))
+		c.minLat, c.maxLat = math.Min(c.minLat, math.Min(e.lat1, e.lat2)), math.Max(c.maxLat, math.Max(e.lat1, e.lat2))
+	}
+	return c
+}
+
+func (x *edgeIndex) band(lat float64) int {
+	if x.step == 0 {
+		return 0
+	}
+	return max(0, min(len(x.bands)-1, int((lat-x.minLat)/x.step)))
+}
+
+// covers is even-odd over the edges that reach the point's latitude, with exact orientation; a point on an edge is in.
+func (x *edgeIndex) covers(lon, lat float64) bool {
+	if lon < x.minLon || lon > x.maxLon || lat < x.minLat || lat > x.maxLat {
+		return false
+	}
+	inside := false
+	for _, i := range x.bands[x.band(lat)] {
+		e := &x.edges[i]
+		lo, hi := e.lat1, e.lat2
+		if lo > hi {
+			lo, hi = hi, lo
+		}
+		if lat < lo || lat > hi {
+			continue
+		}
+		if lo == hi { // along the latitude: only the edge itself matters
+			if lon >= math.Min(e.lon1, e.lon2) && lon <= math.Max(e.lon1, e.lon2) {
+				return true
+			}
+			continue
+		}
+		side := orientation(e.lon1, e.lat1, e.lon2, e.lat2, lon, lat)
+		if side == 0 {
+			return true
+		}
+		// The upper end belongs to the next edge, so that a vertex is counted once.
+		if lat < hi && (side > 0) == (e.lat2 > e.lat1) {
+			inside = !inside
+		}
+	}
+	return inside
+}
+
+// distance is metres to the nearest edge.
+func (x *edgeIndex) distance(lon, lat float64) float64 {
+	east, north := degreeScale(lat)
+	best, bestEdge, bestF := math.Inf(1), -1, 0.0
+	for _, c := range x.chunks {
+		dx := math.Max(0, math.Max(c.minLon-lon, lon-c.maxLon)) * east
+		dy := math.Max(0, math.Max(c.minLat-lat, lat-c.maxLat)) * north
+		if dx*dx+dy*dy >= best {
+			continue
+		}
+		for i := c.from; i < c.to; i++ {
+			e := &x.edges[i]
+			if f, sq := nearest(east, north, lon, lat, e.lon1, e.lat1, e.lon2, e.lat2); sq < best {
+				best, bestEdge, bestF = sq, i, f
+			}
+		}
+	}
+	e := &x.edges[bestEdge]
+	return metres(lon, lat, e.lon1+bestF*(e.lon2-e.lon1), e.lat1+bestF*(e.lat2-e.lat1))
+}
+
+// crossed reports whether a segment meets an edge.
+func (x *edgeIndex) crossed(lon1, lat1, lon2, lat2 float64) bool {
+	loLon, hiLon, loLat, hiLat := math.Min(lon1, lon2), math.Max(lon1, lon2), math.Min(lat1, lat2), math.Max(lat1, lat2)
+	for _, c := range x.chunks {
+		if c.minLon > hiLon || c.maxLon < loLon || c.minLat > hiLat || c.maxLat < loLat {
+			continue
+		}
+		for _, e := range x.edges[c.from:c.to] {
+			a, b := orientation(lon1, lat1, lon2, lat2, e.lon1, e.lat1), orientation(lon1, lat1, lon2, lat2, e.lon2, e.lat2)
+			p, q := orientation(e.lon1, e.lat1, e.lon2, e.lat2, lon1, lat1), orientation(e.lon1, e.lat1, e.lon2, e.lat2, lon2, lat2)
+			if a*b <= 0 && p*q <= 0 && math.Min(e.lon1, e.lon2) <= hiLon && math.Max(e.lon1, e.lon2) >= loLon &&
+				math.Min(e.lat1, e.lat2) <= hiLat && math.Max(e.lat1, e.lat2) >= loLat {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// orientation is +1 when p lies left of the way from a to b, -1 right of it, 0 exactly on it. Where rounding could decide,
+// it is computed exactly (the error bound is Shewchuk's, Adaptive Precision Floating-Point Arithmetic, 1997).
+func orientation(ax, ay, bx, by, px, py float64) int {
+	l, r := (ax-px)*(by-py), (ay-py)*(bx-px)
+	det := l - r
+	if bound := 3.3306690738754716e-16 * (math.Abs(l) + math.Abs(r)); det > bound || -det > bound {
+		if det > 0 {
+			return 1
+		}
+		return -1
+	}
+	exact := func(v float64) *big.Rat { return new(big.Rat).SetFloat64(v) }
+	sub := func(a, b float64) *big.Rat { return new(big.Rat).Sub(exact(a), exact(b)) }
+	left := new(big.Rat).Mul(sub(ax, px), sub(by, py))
+	return left.Cmp(new(big.Rat).Mul(sub(ay, py), sub(bx, px)))
+}
