@@ -12,8 +12,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"zhijiao/cmd/zhijiao/config"
+	"zhijiao/geofence"
+	"zhijiao/ingest"
+	"zhijiao/internal/broker"
+	"zhijiao/internal/clock"
 	"zhijiao/internal/cluster"
 	"zhijiao/internal/crypto"
+	"zhijiao/internal/ledger"
 )
 
 // plan is what one process runs: `up` everything, `serve` all but the broker, `broker` the broker alone.
@@ -36,8 +41,16 @@ type App struct {
 	loops    *background
 	failed   chan error
 
-	pool *pgxpool.Pool
-	keys *crypto.Keys
+	pool     *pgxpool.Pool
+	keys     *crypto.Keys
+	clock    *clock.DB
+	listener *ledger.Listener
+
+	broker       *broker.Broker // nil: it runs elsewhere
+	brokerSecret string
+	engine       geofence.Observer
+	ingest       *ingest.Ingest
+	canary       *ingest.Canary
 }
 
 // newApp starts everything in the order of the list it walks. When one part fails, those already started are stopped.
@@ -48,15 +61,7 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger, p plan) (
 	}
 	a.loops = newBackground(a.fail)
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, part := range []struct {
-		name  string
-		start func(context.Context) error
-	}{
-		{"data folder", a.startFolder},
-		{"database", a.startDatabase},
-		{"schema", a.startSchema},
-		{"keys", a.startKeys},
-	} {
+	for _, part := range a.parts() {
 		if err := ctx.Err(); err != nil {
 			return nil, errors.Join(err, a.Stop())
 		}
@@ -66,6 +71,27 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger, p plan) (
 		log.Debug("started", "part", part.name)
 	}
 	return a, nil
+}
+
+// part is one step of the start. What it starts it pushes on the stack of stops.
+type part struct {
+	name  string
+	start func(context.Context) error
+}
+
+// parts is the program as a list that can be read.
+func (a *App) parts() []part {
+	list := []part{
+		{"data folder", a.startFolder},
+		{"database", a.startDatabase},
+		{"schema", a.startSchema},
+		{"keys", a.startKeys},
+		{"ledger", a.startLedger},
+	}
+	if a.plan.broker {
+		list = append(list, part{"broker", a.startBroker})
+	}
+	return list
 }
 
 // fail records why the program cannot go on; the first reason counts.
@@ -94,6 +120,9 @@ func (a *App) Stop() error { return a.stops.stop() }
 func (a *App) startFolder(ctx context.Context) error {
 	if err := settleFolder(ctx, a.cfg, a.log); err != nil {
 		return err
+	}
+	if !a.plan.broker { // the broker's store is what two programs must not share; PostgreSQL has a lock of its own
+		return nil
 	}
 	unlock, err := lockFolder(a.cfg.DataDir)
 	if err != nil {
@@ -167,6 +196,35 @@ func (a *App) startKeys(ctx context.Context) error {
 	keys, err := openKeys(ctx, a.cfg, a.log, a.pool)
 	a.keys = keys
 	return err
+}
+
+// startLedger listens for news of the ledger, for all who follow it in this process.
+func (a *App) startLedger(context.Context) error {
+	a.listener = ledger.NewListener(a.pool, a.log)
+	a.loops.run("ledger", a.listener.Run)
+	return nil
+}
+
+// startClock opens domain time. A clock that runs scaled writes down where it is when it stops, so everything that reads
+// it stops before.
+func (a *App) startClock(ctx context.Context) error {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	c, err := clock.Open(running, a.pool, a.log)
+	if err != nil {
+		cancel()
+		return err
+	}
+	a.clock = c
+	a.stops.push("clock", func(ctx context.Context) error {
+		cancel()
+		select {
+		case <-c.Done():
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+	return nil
 }
 
 // storeDir is where the embedded broker keeps its messages.

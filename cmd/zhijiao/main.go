@@ -43,8 +43,8 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	addConfigFlags(root)
 	root.AddCommand(
-		newUpCommand(), newMigrateCommand(),
-		newConfigCommand(), newVersionCommand(),
+		newUpCommand(), newBrokerCommand(), newMigrateCommand(),
+		newQuarantineCommand(), newConfigCommand(), newVersionCommand(),
 	)
 	return root
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"zhijiao/devices"
 	"zhijiao/migrations"
 )
 
@@ -83,4 +84,11 @@ func anythingSealed(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 		return false, fmt.Errorf("look for what is sealed: %w", err)
 	}
 	return sealed, nil
+}
+
+// statusStored tells whether a status of a device is in the database.
+func statusStored(ctx context.Context, pool *pgxpool.Pool, device devices.Device, boot, seq int64) (bool, error) {
+	var stored bool
+	err := pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM device_status WHERE device_id = $1 AND boot = $2 AND seq = $3)", device.ID, boot, seq).Scan(&stored)
+	return stored, err
 }

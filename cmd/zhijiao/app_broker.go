@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"zhijiao/devices"
+	"zhijiao/internal/broker"
+	"zhijiao/internal/crypto"
+	"zhijiao/internal/id"
+	"zhijiao/internal/ledger"
+)
+
+// registryRetry is the pause before the registry is read again after an error.
+const registryRetry = time.Second
+
+// startBroker runs the embedded broker. Its authenticator answers from a snapshot of the registry, kept fresh by the
+// ledger, so that devices come and go while the database is away.
+func (a *App) startBroker(ctx context.Context) error {
+	secret, err := a.cfg.Broker.Password()
+	if err != nil {
+		return err
+	}
+	if secret == "" { // the sessions are in this process: nobody else needs to know it
+		var b [32]byte
+		rand.Read(b[:])
+		secret = base64.RawURLEncoding.EncodeToString(b[:])
+	}
+	tlsConfig, err := serverTLS(a.cfg.MQTT)
+	if err != nil {
+		return fmt.Errorf("mqtt: %w", err)
+	}
+	b, err := broker.Start(ctx, broker.Options{
+		Listen: a.cfg.MQTT.Listen, TLS: tlsConfig, StoreDir: a.storeDir(), Sync: broker.Sync(a.cfg.Broker.Sync),
+		Partitions: a.cfg.Broker.Partitions, MAC: crypto.DeviceMAC(a.keys), ServiceSecret: secret,
+		Log: a.log.With("component", "broker"), Register: a.registry,
+	})
+	if err != nil {
+		return err
+	}
+	a.broker, a.brokerSecret = b, secret
+	a.stops.push("broker", b.Stop)
+	pos, err := a.loadRegistry(ctx)
+	if err != nil {
+		return err
+	}
+	a.loops.run("registry", func(ctx context.Context) error { return a.followRegistry(ctx, pos) })
+	a.log.Info("the broker listens", "mqtt", b.URL(), "sync", a.cfg.Broker.Sync, "partitions", b.Partitions())
+	return nil
+}
+
+// loadRegistry gives the broker the whole registry and returns the position of the ledger from which to follow it: what
+// changes while it is read is seen again.
+func (a *App) loadRegistry(ctx context.Context) (int64, error) {
+	pos, err := ledger.Head(ctx, a.pool)
+	if err != nil {
+		return 0, err
+	}
+	registry, err := devices.Credentials(ctx, a.pool)
+	if err != nil {
+		return 0, err
+	}
+	a.broker.Update(registry)
+	return pos, nil
+}
+
+// followRegistry tells the broker of every device that the ledger says has changed.
+func (a *App) followRegistry(ctx context.Context, pos int64) error {
+	for {
+		err := ledger.Follow(ctx, a.pool, a.listener, pos, func(entries []ledger.Entry) error {
+			if err := a.updateRegistry(ctx, entries); err != nil {
+				return err
+			}
+			pos = entries[len(entries)-1].Pos
+			return nil
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		a.log.Error("the registry could not be followed, it will be tried again", "component", "registry", "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(registryRetry):
+		}
+	}
+}
+
+func (a *App) updateRegistry(ctx context.Context, entries []ledger.Entry) error {
+	var changed []id.Device
+	for _, e := range entries {
+		if d := id.Device(e.EntityID); strings.HasPrefix(e.Kind, "device.") && !slices.Contains(changed, d) {
+			changed = append(changed, d)
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	credentials, err := devices.CredentialsOf(ctx, a.pool, changed...)
+	if err != nil {
+		return err
+	}
+	for serial, macs := range credentials {
+		a.broker.Put(serial, macs...)
+	}
+	return nil
+}
+
+// brokerReady says what is wrong with the broker, as far as this process knows.
+func (a *App) brokerReady(context.Context) error {
+	switch {
+	case a.broker != nil:
+		return a.broker.Ready()
+	case a.ingest != nil:
+		return a.ingest.Ready()
+	}
+	return errors.New("no broker")
+}
