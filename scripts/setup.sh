@@ -35,8 +35,9 @@ if [ "$need" = test ]; then
 fi
 
 command -v go >/dev/null || die "Go is missing: version $(sed -n 's/^go //p' "$(dirname "$0")/../go.mod") or newer is needed (https://go.dev/dl)"
-command -v node >/dev/null && command -v npm >/dev/null || die "Node.js with npm is missing: version 20 or newer is needed"
-[ "$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || die "Node.js $(node --version) is too old: version 20 or newer is needed"
+command -v node >/dev/null && command -v npm >/dev/null || die "Node.js with npm is missing: version 20.19 or newer is needed"
+node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || a === 20 && b >= 19 ? 0 : 1)' ||
+    die "Node.js $(node --version) is too old: version 20.19 or newer is needed"
 
 [ ${#packages[@]} -gt 0 ] || exit 0
 command -v apt-get >/dev/null || die "missing: ${packages[*]} (Debian's names); this script installs them on Debian only"
