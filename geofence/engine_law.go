@@ -1,0 +1,100 @@
+package geofence
+
+import (
+	"time"
+
+	"zhijiao/devices"
+)
+
+// What the law lets us keep of an observation is decided here, without a database.
+
+// disposition is what becomes of an observation.
+type disposition struct {
+	outcome devices.Outcome
+	reason  devices.Reason
+	lawful  bool // where the device is may be known: its serving cell may be kept
+}
+
+func withhold(r devices.Reason) disposition {
+	return disposition{outcome: devices.Withheld, reason: r}
+}
+
+// attribute is the binding that holds at t: who wore it then, not who wears it now (R11).
+func attribute(bindings []BindingFact, t time.Time) *BindingFact {
+	for i := range bindings {
+		if bindings[i].Valid.Contains(t) {
+			return &bindings[i]
+		}
+	}
+	return nil
+}
+
+// legalTimes are the instants of an observation that must lie where a place may be known: the fix time as told and, where
+// the device's clock is off, as it comes out when the clock is set right; near the end of an approval the later decides,
+// near its beginning the earlier (R38, R04).
+func legalTimes(o *devices.Observation) (first, last time.Time) {
+	first, last = o.At, o.At
+	if skew, ok := o.Skew(); ok && (skew > skewTolerance || skew < -skewTolerance) {
+		if corrected := o.At.Add(skew); corrected.After(last) {
+			last = corrected
+		} else {
+			first = corrected
+		}
+	}
+	return first, last
+}
+
+// approved reports whether a wristband's place may be known (社区矫正法 29).
+func (f *Facts) approved(o *devices.Observation) bool {
+	first, last := legalTimes(o)
+	return f.approvedAt(first) && f.approvedAt(last)
+}
+
+func (f *Facts) approvedAt(t time.Time) bool {
+	for _, a := range f.Authorities {
+		if a.Contains(t) {
+			return true
+		}
+	}
+	return false
+}
+
+// lawful decides on an observation that was not heard before. s is the state of the binding's subject, f its facts; both
+// are nil without a binding. answers says that the observation answers a demand made of this device (R13).
+func lawful(o *devices.Observation, k *devices.Known, b *BindingFact, f *Facts, s *State, answers bool) disposition {
+	switch {
+	case !k.Enrolled(o.At):
+		return withhold(devices.NotEnrolled)
+	case b == nil && o.Kind == devices.KindStatus:
+		return disposition{outcome: devices.Stored}
+	case b == nil:
+		return withhold(devices.NoBinding)
+	case b.Class == devices.Wristband:
+		if f.approved(o) {
+			return disposition{outcome: devices.Stored, lawful: true}
+		}
+		if o.Place == nil {
+			return disposition{outcome: devices.Stored} // the device's health, and nothing of where it is
+		}
+		return withhold(devices.NoAuthority)
+	case o.Place == nil:
+		return disposition{outcome: devices.Stored} // the cell of a phone would be a track finer than approved
+	case !answers && b.Finest > 0 && s.FinerThan(b.Class, o.At, b.Finest):
+		return withhold(devices.FinerThan)
+	}
+	return disposition{outcome: devices.Stored, lawful: true}
+}
+
+// withoutPlace is the sign of life that is left of an observation whose place is withheld.
+func withoutPlace(o *devices.Observation) devices.Observation {
+	return devices.Observation{Serial: o.Serial, Kind: devices.KindStatus, Boot: o.Boot, Seq: o.Seq, Digest: o.Digest, At: o.At,
+		SentAt: o.SentAt, ReceivedAt: o.ReceivedAt, Size: o.Size}
+}
+
+// mayKeep reports whether the raw payload of a refused message may be kept, sealed, for a few days: only that of a
+// wristband under an approval both at the one time it tells and now. What a phone says may be finer than approved, and
+// nobody can tell before it is decoded.
+func mayKeep(r *Refusal, k *devices.Known, b *BindingFact, f *Facts, now time.Time) bool {
+	return len(r.Payload) > 0 && !r.At.IsZero() && k != nil && b != nil && f != nil && b.Class == devices.Wristband &&
+		k.Enrolled(r.At) && b.Valid.Contains(now) && f.approvedAt(r.At) && f.approvedAt(now)
+}

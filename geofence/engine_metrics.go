@@ -1,0 +1,51 @@
+package geofence
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type engineMetrics struct {
+	seconds *prometheus.HistogramVec
+	retries *prometheus.CounterVec
+	effects *prometheus.CounterVec
+	held    prometheus.Gauge
+}
+
+func newEngineMetrics(reg prometheus.Registerer) *engineMetrics {
+	m := &engineMetrics{
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "zhijiao_engine_transaction_seconds",
+			Help: "Duration of the engine's committed transactions, with all attempts.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}, []string{"what"}),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "zhijiao_engine_retries_total",
+			Help: "Attempts that another transaction got in the way of."}, []string{"what", "reason"}),
+		effects: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "zhijiao_engine_effects_total",
+			Help: "What evaluation asked for."}, []string{"effect", "kind"}),
+		held: prometheus.NewGauge(prometheus.GaugeOpts{Name: "zhijiao_engine_timers_held",
+			Help: "1 while timers wait for observations that are not taken in yet."}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.seconds, m.retries, m.effects, m.held)
+	}
+	return m
+}
+
+func (m *engineMetrics) retried(what, reason string) { m.retries.WithLabelValues(what, reason).Inc() }
+
+func (m *engineMetrics) took(what string, d time.Duration, effects []decided) {
+	m.seconds.WithLabelValues(what).Observe(d.Seconds())
+	for i := range effects {
+		switch x := &effects[i].effect; {
+		case x.Open != nil:
+			m.effects.WithLabelValues("opened", string(x.Open.Kind)).Inc()
+		case x.Amend != nil:
+			m.effects.WithLabelValues("amended", string(x.Amend.Kind)).Inc()
+		case x.Close != nil:
+			m.effects.WithLabelValues("closed", string(x.Close.Kind)).Inc()
+		case x.Ask != nil:
+			m.effects.WithLabelValues("asked", "check").Inc()
+		case x.Settle != nil:
+			m.effects.WithLabelValues("settled", "check").Inc()
+		}
+	}
+}

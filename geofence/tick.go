@@ -1,0 +1,172 @@
+package geofence
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"zhijiao/internal/id"
+	"zhijiao/internal/ledger"
+)
+
+// mostTicks is how many timers of one subject fire in one transaction. What is left fires in the next.
+const mostTicks = 1000
+
+// Run fires timers when they are due until ctx ends. Any number of engines may run: each takes the subjects that no other
+// one holds.
+func (e *Engine) Run(ctx context.Context) error {
+	failing := false
+	for ctx.Err() == nil {
+		e.hold(ctx)
+		n, err := e.Tick(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if (err != nil) != failing { // once, not at every look while the database is away
+			failing = err != nil
+			if failing {
+				e.log.Error("timers do not fire, trying again", "err", err)
+			} else {
+				e.log.Info("timers fire again")
+			}
+		}
+		if n == defaultTickBatch && err == nil {
+			continue
+		}
+		e.sleep(ctx)
+	}
+	return nil
+}
+
+// hold waits while observations are waiting to be taken in, but not for ever.
+func (e *Engine) hold(ctx context.Context) {
+	if !e.o.Backlog() {
+		return
+	}
+	e.metrics.held.Set(1)
+	defer e.metrics.held.Set(0)
+	limit := time.NewTimer(e.o.HoldAtMost)
+	defer limit.Stop()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for e.o.Backlog() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-limit.C:
+			e.log.Warn("observations are still waiting, timers fire nevertheless")
+			return
+		case <-look.C:
+		}
+	}
+}
+
+// sleep waits until the earliest timer is due, one was set, the clock was set, or it is time to look for timers that
+// other processes set.
+func (e *Engine) sleep(ctx context.Context) {
+	poll := time.NewTimer(e.o.Poll)
+	defer poll.Stop()
+	var due <-chan struct{}
+	if next, err := nextDue(ctx, e.o.Pool); err == nil && !next.IsZero() {
+		fired, cancel := e.o.Clock.After(next)
+		defer cancel()
+		due = fired
+	}
+	select {
+	case <-ctx.Done():
+	case <-poll.C:
+	case <-due:
+	case <-e.wake:
+	}
+}
+
+// Tick fires every timer that is due, of up to a batch of subjects, and returns of how many.
+func (e *Engine) Tick(ctx context.Context) (int, error) {
+	start := time.Now()
+	var r round
+	err := e.transact(ctx, "tick", func(ctx context.Context, tx pgx.Tx, _ error) error {
+		r = round{engine: e, now: e.o.Clock.Now(), taken: start.UTC().Truncate(time.Microsecond)}
+		return r.run(ctx, tx)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("fire timers: %w", err)
+	}
+	e.cache.keep(r.subjects)
+	if len(r.subjects) > 0 {
+		e.metrics.took("tick", time.Since(start), r.effects)
+	}
+	return len(r.subjects), nil
+}
+
+// round is one attempt at the timers that are due.
+type round struct {
+	engine   *Engine
+	now      time.Time
+	taken    time.Time
+	subjects map[id.Subject]*subject
+	effects  []decided
+}
+
+func (r *round) run(ctx context.Context, tx pgx.Tx) (err error) {
+	var order []id.Subject
+	if r.subjects, order, err = r.engine.claimDue(ctx, tx, r.now, defaultTickBatch); err != nil || len(order) == 0 {
+		return err
+	}
+	for _, s := range order {
+		r.fire(r.subjects[s])
+	}
+	if err := saveTicked(ctx, tx, r.subjects, r.now); err != nil {
+		return err
+	}
+	entries, err := r.engine.apply(ctx, tx, r.effects)
+	if err != nil {
+		return err
+	}
+	return ledger.Append(ctx, tx, entries...)
+}
+
+// fire evaluates a subject at every instant that was due, in order, as if the clock had been watched all the time; and
+// now, if a fact changed: then the present is judged again.
+func (r *round) fire(s *subject) {
+	facts := s.known.facts
+	if s.state.Facts != facts.Version {
+		// What was due under the facts as they were comes first, what they are now after it.
+		was := *facts
+		was.Version = s.state.Facts
+		r.fireUntil(s, &was)
+		r.tick(s, facts, r.now)
+		return
+	}
+	r.fireUntil(s, facts)
+}
+
+func (r *round) fireUntil(s *subject, f *Facts) {
+	at := s.due
+	for range mostTicks {
+		if at.After(r.now) {
+			return
+		}
+		r.tick(s, f, at)
+		next := NextDue(&s.state, f, at)
+		if next.IsZero() || !next.After(at) {
+			return
+		}
+		at = next
+	}
+}
+
+func (r *round) tick(s *subject, f *Facts, at time.Time) {
+	r.effects, _ = evaluate(s, &Input{At: at, Now: r.now}, f, r.taken, r.effects, nil)
+}
+
+// byDue are subjects in the order in which they fire: whichever engine fires them, the ledger tells it in the same order.
+func byDue(subjects map[id.Subject]*subject) []id.Subject {
+	return slices.SortedFunc(maps.Keys(subjects), func(a, b id.Subject) int {
+		return cmp.Or(subjects[a].due.Compare(subjects[b].due), cmp.Compare(a, b))
+	})
+}
