@@ -135,9 +135,9 @@ type TrackFix struct {
 	Answers    id.Check
 }
 
-// Track returns a subject's stored positions in [from, until), oldest first, at most limit; ErrNotFound when the subject
+// ReadTrack returns a subject's stored positions in [from, until), oldest first, at most limit; ErrNotFound when the subject
 // is not supervised in the scope now. Whoever calls it records why (R107).
-func Track(ctx context.Context, q Querier, scope id.Org, now time.Time, subject id.Subject, from, until time.Time, limit int) ([]TrackFix, error) {
+func ReadTrack(ctx context.Context, q Querier, scope id.Org, now time.Time, subject id.Subject, from, until time.Time, limit int) ([]TrackFix, error) {
 	var may bool
 	if err := q.QueryRow(ctx, "SELECT "+fmt.Sprintf(supervisedIn, "$3"), int64(scope), now, int64(subject)).Scan(&may); err != nil {
 		return nil, fmt.Errorf("read track: %w", err)

@@ -1,0 +1,135 @@
+package alerts
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"zhijiao/geofence"
+	"zhijiao/internal/ledger"
+)
+
+// Querier is a pool, a connection or a transaction.
+type Querier interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+const columns = `a.alert_id, a.violation_id, a.subject_id, a.org_id, a.kind, a.channel, a.class, a.legal_basis, a.state, a.version,
+	a.opened_at, a.raised_at, a.due_at, a.violation_state, a.review, coalesce(a.acknowledged_by, 0), a.acknowledged_at,
+	coalesce(a.closed_by, 0), a.closed_at, coalesce(a.conclusion, ''), a.follow_up_on::timestamptz`
+
+func scan(row pgx.CollectableRow) (a Alert, err error) {
+	var acknowledged, closed, followUp *time.Time
+	err = row.Scan(&a.ID, &a.Violation, &a.Subject, &a.Org, &a.Kind, &a.Channel, &a.Class, &a.Basis, &a.State, &a.Version,
+		&a.OpenedAt, &a.RaisedAt, &a.DueAt, &a.ViolationState, &a.Review, &a.AcknowledgedBy, &acknowledged,
+		&a.ClosedBy, &closed, &a.Conclusion, &followUp)
+	for to, from := range map[*time.Time]*time.Time{&a.AcknowledgedAt: acknowledged, &a.ClosedAt: closed, &a.FollowUpOn: followUp} {
+		if from != nil {
+			*to = from.UTC()
+		}
+	}
+	a.OpenedAt, a.RaisedAt, a.DueAt = a.OpenedAt.UTC(), a.RaisedAt.UTC(), a.DueAt.UTC()
+	return a, err
+}
+
+func one(ctx context.Context, q Querier, sql string, args ...any) (*Alert, error) {
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	a, err := pgx.CollectExactlyOneRow(rows, scan)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &a, nil
+}
+
+// handlingOf is the row of the handling table for a violation, as of t.
+func handlingOf(ctx context.Context, q Querier, v *geofence.ViolationBody, t time.Time) (handling, error) {
+	h := unknownHandling
+	var seconds int
+	err := q.QueryRow(ctx, `SELECT class, acknowledge_s, heals FROM handling
+		WHERE kind = $1 AND channel = $2 AND valid @> $3::timestamptz AND upper_inf(recorded)`, string(v.Kind), string(v.Channel), t).Scan(&h.class, &seconds, &h.heals)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return unknownHandling, nil
+	}
+	if err != nil {
+		return h, fmt.Errorf("read the handling table: %w", err)
+	}
+	h.acknowledge = time.Duration(seconds) * time.Second
+	return h, nil
+}
+
+// allowedClass is the most an alert on a legal basis may be, as of t; a lead where there is no such basis.
+func allowedClass(ctx context.Context, q Querier, basis string, t time.Time) (Class, error) {
+	c := Lead
+	err := q.QueryRow(ctx, "SELECT max_class FROM legal_basis WHERE code = $1 AND valid @> $2::timestamptz AND upper_inf(recorded)", basis, t).Scan(&c)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Lead, nil
+	}
+	if err != nil {
+		return c, fmt.Errorf("read the legal basis: %w", err)
+	}
+	return c, nil
+}
+
+func hasAlert(ctx context.Context, q Querier, v geofence.ViolationID) (has bool, err error) {
+	err = q.QueryRow(ctx, "SELECT EXISTS (SELECT FROM alert WHERE violation_id = $1)", int64(v)).Scan(&has)
+	return has, err
+}
+
+func insertAlert(ctx context.Context, tx pgx.Tx, a *Alert) error {
+	return tx.QueryRow(ctx, `INSERT INTO alert (violation_id, subject_id, org_id, kind, channel, class, legal_basis, state, version,
+			opened_at, raised_at, due_at, violation_state, review)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING alert_id`,
+		int64(a.Violation), int64(a.Subject), int64(a.Org), string(a.Kind), string(a.Channel), string(a.Class), a.Basis, string(a.State), a.Version,
+		a.OpenedAt, a.RaisedAt, a.DueAt, string(a.ViolationState), a.Review).Scan(&a.ID)
+}
+
+// lockOfViolation locks the alert of a violation that is not closed; nil when there is none.
+func lockOfViolation(ctx context.Context, tx pgx.Tx, v geofence.ViolationID) (*Alert, error) {
+	return one(ctx, tx, "SELECT "+columns+" FROM alert a WHERE violation_id = $1 AND state <> 'closed' FOR UPDATE", int64(v))
+}
+
+// bump writes the changing part of a locked alert under its next version.
+func bump(ctx context.Context, tx pgx.Tx, a *Alert) error {
+	a.Version++
+	_, err := tx.Exec(ctx, `UPDATE alert SET state = $2, version = $3, violation_state = $4, acknowledged_by = nullif($5, 0), acknowledged_at = $6,
+			closed_by = nullif($7, 0), closed_at = $8, conclusion = nullif($9, ''), follow_up_on = $10
+		WHERE alert_id = $1`, int64(a.ID), string(a.State), a.Version, string(a.ViolationState), int64(a.AcknowledgedBy), null(a.AcknowledgedAt),
+		int64(a.ClosedBy), null(a.ClosedAt), string(a.Conclusion), null(a.FollowUpOn))
+	return err
+}
+
+func null(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// insertEvent adds a line to the history of a locked alert.
+func insertEvent(ctx context.Context, tx pgx.Tx, alert ID, act string, by Act, at time.Time, body []byte) error {
+	_, err := tx.Exec(ctx, `INSERT INTO alert_event (alert_id, seq, act, account_id, at, client, body)
+		SELECT $1, coalesce(max(seq), 0) + 1, $2, nullif($3::bigint, 0), $4, $5, $6::jsonb FROM alert_event WHERE alert_id = $1`,
+		int64(alert), act, int64(by.Account), at, by.Client, string(body))
+	return err
+}
+
+func entryOf(a *Alert, act string, at time.Time) (ledger.Entry, error) {
+	body, err := json.Marshal(a.body())
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	return ledger.Entry{At: at, Kind: entryPrefix + act, Org: a.Org, Subject: a.Subject, Entity: "alert", EntityID: int64(a.ID), Version: a.Version, Body: body}, nil
+}
