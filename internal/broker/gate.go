@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -75,29 +76,64 @@ func (g *gate) run(stop <-chan struct{}) {
 
 // missing are the partitions without a durable consumer.
 func (g *gate) missing() ([]int, error) {
-	z, err := g.b.server.Jsz(&server.JSzOptions{Account: g.b.server.GlobalAccount().GetName(), Streams: true,
-		Consumer: true, Config: true})
+	consumers, err := g.b.consumers()
+	var missing []int
+	for k := range g.b.opts.Partitions {
+		if _, read := consumers[k]; !read {
+			missing = append(missing, k)
+		}
+	}
+	return missing, err
+}
+
+// consumers are the durable consumers of our partitions, as the server has them.
+func (b *Broker) consumers() (map[int]*server.ConsumerInfo, error) {
+	z, err := b.server.Jsz(&server.JSzOptions{Account: b.server.GlobalAccount().GetName(), Streams: true, Consumer: true, Config: true})
 	if err != nil {
 		return nil, err
 	}
-	read := map[string]bool{}
+	found := map[int]*server.ConsumerInfo{}
 	for _, account := range z.AccountDetails {
 		for _, stream := range account.Streams {
 			if stream.Name != streamMessages {
 				continue
 			}
 			for _, c := range stream.Consumer {
-				if c.Config != nil && c.Config.Durable != "" && strings.HasPrefix(c.Config.FilterSubject, streamSubject) {
-					read[c.Config.FilterSubject] = true
+				if c.Config == nil || c.Config.Durable == "" {
+					continue
+				}
+				if k, ours := b.partitionOf(c.Config.FilterSubject); ours {
+					found[k] = c
 				}
 			}
 		}
 	}
-	var missing []int
-	for k := range g.b.opts.Partitions {
-		if !read[fmt.Sprintf("%sp.%d.up.*.*", streamSubject, k)] {
-			missing = append(missing, k)
-		}
+	return found, nil
+}
+
+// partitionOf is the partition a consumer's filter reads whole.
+func (b *Broker) partitionOf(filter string) (int, bool) {
+	rest, ok := strings.CutPrefix(filter, streamSubject+"p.")
+	if !ok {
+		return 0, false
 	}
-	return missing, nil
+	number, ok := strings.CutSuffix(rest, ".up.*.*")
+	if !ok {
+		return 0, false
+	}
+	k, err := strconv.Atoi(number)
+	return k, err == nil && k >= 0 && k < b.opts.Partitions
+}
+
+// Backlog is how many messages wait for a reader, and how many a reader has been given and has not acknowledged.
+func (b *Broker) Backlog() (waiting, unacknowledged int) {
+	consumers, err := b.consumers()
+	if err != nil {
+		return 0, 0
+	}
+	for _, c := range consumers {
+		waiting += int(c.NumPending)
+		unacknowledged += c.NumAckPending
+	}
+	return waiting, unacknowledged
 }

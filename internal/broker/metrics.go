@@ -38,7 +38,17 @@ func newMetrics(b *Broker) (*metrics, error) {
 		}
 		return 0
 	})
-	b.collectors = []prometheus.Collector{m.refused, m.violations, m.unreported, m.kicked, connections, known, open}
+	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "zhijiao_broker_waiting_messages",
+		Help: "Messages acknowledged to devices that no reader has been given yet."}, func() float64 {
+		n, _ := b.Backlog()
+		return float64(n)
+	})
+	given := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "zhijiao_broker_unacknowledged_messages",
+		Help: "Messages given to a reader that it has not acknowledged."}, func() float64 {
+		_, n := b.Backlog()
+		return float64(n)
+	})
+	b.collectors = []prometheus.Collector{m.refused, m.violations, m.unreported, m.kicked, connections, known, open, waiting, given}
 	for _, c := range b.collectors {
 		if err := b.opts.Register.Register(c); err != nil {
 			return nil, err

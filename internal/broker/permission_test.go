@@ -141,9 +141,14 @@ func TestSelfChosenPartitionIsRefused(t *testing.T) {
 // Trap: paho reports a refused subscription only in SubscribeToken.Result.
 func TestRefusedSubscriptionIsNoticed(t *testing.T) {
 	t.Parallel()
-	b, _ := open(t, mqtttest.Options{Devices: []string{"WB-1"}})
-	for _, filter := range []string{"#", "up/+/+", "p/0/up/+/+", "down/WB-2/cmd", "down/+/cmd", "$SYS/#", "$MQTT/msgs/#"} {
-		o := b.Device("WB-1")
+	filters := []string{"#", "up/+/+", "p/0/up/+/+", "down/WB-X/cmd", "down/+/cmd", "$SYS/#", "$MQTT/msgs/#"}
+	var serials []string
+	for i := range filters {
+		serials = append(serials, fmt.Sprintf("WB-%d", i))
+	}
+	b, _ := open(t, mqtttest.Options{Devices: serials})
+	for i, filter := range filters {
+		o := b.Device(serials[i]) // each its own: the server holds back one that comes again and again
 		o.Handler = func(context.Context, mqttlink.Message) {}
 		o.Subscribe = []mqttlink.Filter{{Topic: filter, QoS: 1}}
 		changes := make(chan error, 16)

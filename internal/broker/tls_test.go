@@ -98,7 +98,11 @@ func TestRetainedMessagesAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A reader that takes over gets what is retained, and nothing else: everything was acknowledged before.
+	mqtttest.Eventually(t, "all is read", func() bool {
+		waiting, given := b.Embedded.Backlog()
+		return waiting+given == 0
+	})
+	// A reader that takes over gets what is retained, and nothing else.
 	next := &mqtttest.Collector{}
 	mqtttest.Link(t, b.Reader(0, next.Handle))
 	publish(t, device, topic.Up("WB-1", "checkin"), "last")

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -45,13 +46,25 @@ type connection struct {
 	client   paho.Client
 	gone     context.Context
 	end      context.CancelCauseFunc
+	conn     atomic.Pointer[watchedConn]
 	handling sync.Mutex // held while the handler runs
 }
 
-// finish disconnects, giving what is on its way out the time, and returns when no handler is running nor will be.
-func (c *connection) finish(cause error, quiesce time.Duration) {
+// finish disconnects and returns when no handler is running nor will be. In good order, what is on its way out is
+// given the time to arrive.
+func (c *connection) finish(cause error, goodOrder bool) {
 	c.end(cause)
-	c.client.Disconnect(uint(quiesce.Milliseconds()))
+	conn := c.conn.Load()
+	if !goodOrder || conn == nil {
+		c.client.Disconnect(0)
+	} else {
+		conn.linger.Store(true)
+		c.client.Disconnect(uint(lingerTime.Milliseconds()))
+		select {
+		case <-conn.closed:
+		case <-time.After(2 * lingerTime):
+		}
+	}
 	c.handling.Lock()
 	defer c.handling.Unlock()
 }
@@ -137,11 +150,11 @@ func (l *Link) loop(ctx context.Context, done chan struct{}) {
 			case <-ctx.Done():
 				// Acknowledgements already given are sent before the DISCONNECT.
 				l.set(nil, nil)
-				c.finish(context.Canceled, 250*time.Millisecond)
+				c.finish(context.Canceled, true)
 				return
 			case <-c.gone.Done():
 				err = context.Cause(c.gone)
-				c.finish(err, 0)
+				c.finish(err, false)
 			}
 		}
 		if ctx.Err() != nil {
@@ -186,7 +199,7 @@ func (l *Link) connect(ctx context.Context) (*connection, error) {
 	timeout := time.NewTimer(l.o.Timeout + time.Second)
 	defer timeout.Stop()
 	fail := func(err error) (*connection, error) {
-		c.finish(err, 0)
+		c.finish(err, false)
 		return nil, err
 	}
 	select {
@@ -241,7 +254,7 @@ func (l *Link) pahoOptions(c *connection, subscribed chan<- error) *paho.ClientO
 				Retained: m.Retained(), ack: m.Ack})
 		}
 	})
-	o.SetCustomOpenConnectionFn(func(u *url.URL, _ paho.ClientOptions) (net.Conn, error) { return l.dial(u, c.end) })
+	o.SetCustomOpenConnectionFn(func(u *url.URL, _ paho.ClientOptions) (net.Conn, error) { return l.dial(u, c) })
 	o.SetConnectionLostHandler(func(_ paho.Client, err error) {
 		c.end(fmt.Errorf("mqttlink: connection lost: %w", err))
 	})
