@@ -1,0 +1,88 @@
+// One way to the server: JSON both ways, the session in a cookie, the token against forged requests in a header.
+
+import type { AlertDetail, AccountingRow, Alert, AlertPage, Id, Me, Snapshot, Summary, Track } from './types';
+
+/** What went wrong, in words the catalogues know. status 0: the server was not reached. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly field = '',
+    readonly detail: Record<string, unknown> = {},
+  ) {
+    super(code);
+  }
+}
+
+let csrf = '';
+let onSignedOut: () => void = () => {};
+
+export function setCsrf(token: string): void {
+  csrf = token;
+}
+
+/** Called whenever the server says that the session is over. */
+export function whenSignedOut(f: () => void): void {
+  onSignedOut = f;
+}
+
+async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const headers: Record<string, string> = { Accept: 'application/json' };
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  if (method !== 'GET' && csrf) headers['X-CSRF-Token'] = csrf;
+  let res: Response;
+  try {
+    res = await fetch(path, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: 'same-origin',
+      cache: 'no-store',
+      signal,
+    });
+  } catch (err) {
+    if (signal?.aborted) throw err;
+    throw new ApiError(0, 'unreachable');
+  }
+  if (res.ok) return (res.status === 204 ? undefined : await res.json()) as T;
+  const answer = (await res.json().catch(() => null)) as { error?: { code?: string; field?: string; detail?: Record<string, unknown> } } | null;
+  const e = answer?.error;
+  const error = new ApiError(res.status, e?.code ?? `http_${res.status}`, e?.field ?? '', e?.detail ?? {});
+  if (res.status === 401 && path !== '/api/login') onSignedOut();
+  throw error;
+}
+
+const get = <T>(path: string, signal?: AbortSignal) => request<T>('GET', path, undefined, signal);
+const post = <T>(path: string, body: unknown = {}) => request<T>('POST', path, body);
+
+function query(params: Record<string, string | number | undefined>): string {
+  const q = new URLSearchParams();
+  for (const [k, v] of Object.entries(params)) if (v !== undefined && v !== '') q.set(k, String(v));
+  const s = q.toString();
+  return s ? `?${s}` : '';
+}
+
+export interface AlertFilter {
+  state?: string;
+  class?: string;
+  org?: string | number;
+  before?: string;
+  limit?: number;
+}
+
+export const api = {
+  login: (name: string, password: string) => post<Me>('/api/login', { name, password }),
+  logout: () => post<void>('/api/logout'),
+  me: () => get<Me>('/api/me'),
+  snapshot: () => get<Snapshot>('/api/snapshot'),
+  summary: () => get<Summary>('/api/summary'),
+  alerts: (f: AlertFilter, signal?: AbortSignal) => get<AlertPage>(`/api/alerts${query({ ...f })}`, signal),
+  alert: (id: Id, signal?: AbortSignal) => get<AlertDetail>(`/api/alerts/${id}`, signal),
+  acknowledge: (id: Id, version: number) => post<Alert>(`/api/alerts/${id}/acknowledge`, { version }),
+  note: (id: Id, text: string) => post<Alert>(`/api/alerts/${id}/note`, { text }),
+  close: (id: Id, body: { version: number; conclusion: string; text: string; follow_up_on?: string }) =>
+    post<Alert>(`/api/alerts/${id}/close`, body),
+  track: (id: Id, from: string, until: string, signal?: AbortSignal) =>
+    get<Track>(`/api/subjects/${id}/track${query({ from, until })}`, signal),
+  accounting: () => get<AccountingRow[] | { rows: AccountingRow[] }>('/api/accounting'),
+};

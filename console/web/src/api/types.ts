@@ -1,0 +1,230 @@
+// What the server says. Instants are RFC 3339 in UTC; distances are metres; longitudes and latitudes are WGS-84.
+
+export type Id = number;
+export type Instant = string;
+
+export type AlertClass = 'alarm' | 'reminder' | 'lead';
+export type AlertState = 'open' | 'acknowledged' | 'closed';
+export type Channel = 'wristband' | 'phone' | 'none';
+export type SubjectState = 'ok' | 'silent' | 'out' | 'unverifiable';
+export type Role = 'commander' | 'officer' | 'system_admin' | 'security_admin' | 'audit_admin';
+
+export interface Clock {
+  now: Instant;
+  kind: 'machine' | 'scaled' | 'stepped';
+  rate?: number | null;
+}
+
+export interface OrgRef {
+  id: Id;
+  short_name: string;
+  name?: string;
+}
+
+export interface Me {
+  account: { id: Id; name: string; display_name: string; roles: Role[]; org: OrgRef };
+  csrf: string;
+  deployment: { mode: 'live' | 'rehearsal' };
+  clock: Clock;
+  version: string;
+  map: { center: [number, number]; zoom: number };
+}
+
+export interface Position {
+  lon: number;
+  lat: number;
+  fix_at: Instant;
+  accuracy_m: number | null;
+  method: string;
+  battery: number | null;
+}
+
+export interface Subject {
+  id: Id;
+  label: string;
+  surname?: string;
+  office: OrgRef;
+  local_no_tail?: string;
+  channel: Channel;
+  on_duty?: boolean;
+  position: Position | null;
+  state: SubjectState;
+}
+
+export interface Person {
+  id: Id;
+  display_name: string;
+}
+
+export interface LegalBasis {
+  code: string;
+  title: string;
+  title_en: string;
+  citation: string;
+}
+
+export interface Alert {
+  id: Id;
+  subject: { id: Id; label: string };
+  org: OrgRef;
+  kind: string;
+  channel: Channel;
+  class: AlertClass;
+  state: AlertState;
+  version: number;
+  opened_at: Instant;
+  raised_at: Instant;
+  due_at: Instant;
+  review: boolean;
+  violation_state: 'open' | 'closed' | 'withdrawn';
+  acknowledged_by: Person | null;
+  acknowledged_at: Instant | null;
+  closed_by: Person | null;
+  closed_at: Instant | null;
+  conclusion: string | null;
+  follow_up_on?: string | null;
+  legal_basis: LegalBasis;
+  sentence: { zh: string; en: string };
+  position: { lon: number; lat: number } | null;
+}
+
+export interface Polygonal {
+  type: 'Polygon' | 'MultiPolygon';
+  coordinates: number[][][] | number[][][][];
+}
+
+export interface Zone {
+  id: Id;
+  version: number;
+  name: string;
+  purpose: 'activity' | 'prohibited' | 'destination' | 'attention';
+  official: boolean;
+  shape: 'polygon' | 'circle';
+  geometry: Polygonal;
+  center?: [number, number] | null;
+  radius_m?: number | null;
+}
+
+export interface Org {
+  id: Id;
+  parent_id: Id | null;
+  kind: string;
+  name: string;
+  short_name: string;
+  lon: number | null;
+  lat: number | null;
+  open_alerts: number;
+}
+
+export interface Summary {
+  in_supervision: number;
+  wristbands: number;
+  wristbands_silent: number;
+  phones: number;
+  checks_today: { asked: number; answered: number };
+  open: Record<AlertClass, number>;
+  by_office: { org: OrgRef; open: number }[];
+  raised_24h: number[];
+}
+
+export interface Snapshot {
+  pos: number;
+  now: Instant;
+  clock: Clock;
+  subjects: Subject[];
+  alerts: Alert[];
+  zones: Zone[];
+  orgs: Org[];
+  summary: Summary;
+}
+
+export interface HistoryEntry {
+  seq: number;
+  act: string;
+  account: Person | { display_name: string } | null;
+  at: Instant;
+  written_at: Instant;
+  body: Record<string, unknown>;
+}
+
+export interface Fix {
+  lon: number;
+  lat: number;
+  fix_at: Instant;
+  accuracy_m: number | null;
+  method: string;
+  flags?: string[] | number | null;
+  speed_mps?: number | null;
+  battery?: number | null;
+  verdict?: string | null;
+  margin_m?: number | null;
+}
+
+export interface Contact {
+  relation?: string;
+  name?: string;
+  phone?: string;
+}
+
+export interface AlertDetail extends Omit<Alert, 'subject'> {
+  history: HistoryEntry[];
+  violation: {
+    id?: Id;
+    kind?: string;
+    state?: string;
+    version?: number;
+    opened_at?: Instant;
+    decided_at?: Instant;
+    closed_at?: Instant | null;
+    late?: boolean;
+    engine?: string;
+    evidence?: Record<string, unknown> | null;
+  } | null;
+  subject: { id: Id; label: string; name?: string | null; phone?: string | null; contacts?: Contact[] | null; masked?: boolean };
+  zone: Zone | null;
+  rule: {
+    id?: Id;
+    version?: number;
+    kind?: string;
+    legal_basis?: string;
+    document_no?: string;
+    params?: Record<string, unknown> | null;
+  } | null;
+  track: Fix[];
+}
+
+export interface AlertPage {
+  alerts: Alert[];
+  next: string | null;
+}
+
+export interface Track {
+  fixes: Fix[];
+  gaps?: { from: Instant; until: Instant }[];
+}
+
+export interface AccountingRow {
+  kind: string;
+  outcome: 'received' | 'stored' | 'withheld' | 'rejected' | 'duplicate';
+  reason: string;
+  n: number;
+}
+
+export interface Moved {
+  subject_id: Id;
+  lon: number;
+  lat: number;
+  fix_at: Instant;
+  accuracy_m: number | null;
+  method: string;
+  battery: number | null;
+  state: SubjectState;
+}
+
+export type ServerMessage =
+  | { type: 'hello'; pos: number; now: Instant; clock: Clock }
+  | { type: 'entries'; pos: number; alerts: Alert[]; zones_changed?: boolean; subjects_changed?: boolean }
+  | { type: 'positions'; items: Moved[] }
+  | { type: 'beat'; now: Instant; clock: Clock; pos: number; data_at: Instant | null; lag_s?: number; degraded?: string[] | null }
+  | { type: 'resync' }
+  | { type: 'bye'; reason: string };

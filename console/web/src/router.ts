@@ -1,0 +1,46 @@
+// The pages. Nothing but the login is shown before the server has said who is there.
+
+import { createRouter, createWebHistory } from 'vue-router';
+import { useSession } from './session/store';
+import { forceTheme } from './theme';
+
+declare module 'vue-router' {
+  interface RouteMeta {
+    open?: boolean; // shown to anybody
+    cases?: boolean; // shows case data
+    wall?: boolean; // dark, whole screen
+  }
+}
+
+export const router = createRouter({
+  history: createWebHistory(),
+  routes: [
+    { path: '/login', name: 'login', component: () => import('./pages/LoginPage.vue'), meta: { open: true } },
+    { path: '/', name: 'wall', component: () => import('./pages/WallPage.vue'), meta: { cases: true, wall: true } },
+    {
+      path: '/',
+      component: () => import('./pages/DeskLayout.vue'),
+      children: [
+        { path: 'alerts', name: 'alerts', component: () => import('./pages/AlertsPage.vue'), meta: { cases: true } },
+        { path: 'alerts/:id(\\d+)', name: 'alert', component: () => import('./pages/AlertPage.vue'), meta: { cases: true }, props: (r) => ({ id: Number(r.params.id) }) },
+        { path: 'data', name: 'data', component: () => import('./pages/DataPage.vue'), meta: { cases: true } },
+        { path: ':rest(.*)*', name: 'missing', component: () => import('./pages/MissingPage.vue') },
+      ],
+    },
+  ],
+});
+
+router.beforeEach(async (to) => {
+  const session = useSession();
+  let there = false;
+  try {
+    there = await session.restore();
+  } catch {
+    there = session.me !== null; // unreachable: the login page says so when it is used
+  }
+  if (!there && !to.meta.open) return { name: 'login', query: to.fullPath === '/' ? {} : { next: to.fullPath } };
+  if (there && to.name === 'login') return { name: 'wall' };
+  return true;
+});
+
+router.afterEach((to) => forceTheme(to.meta.wall ? 'dark' : null));
