@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -41,8 +42,11 @@ func New(o Options) (*Ingest, error) {
 		link.Handler, link.Log = w.handle, o.Log
 		link.OnChange = func(err error) {
 			if err != nil {
+				w.stands.Store(0)
 				i.metrics.reconnects.WithLabelValues("broker").Inc()
+				return
 			}
+			w.stands.Store(time.Now().UnixNano())
 		}
 		var err error
 		if w.link, err = mqttlink.New(link); err != nil {
@@ -89,6 +93,22 @@ func (i *Ingest) Ready() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// settle is how long after it stands a session has been given what waited for it, or is being given it.
+const settle = time.Second
+
+// Backlog says whether observations may be waiting that are older than now: a session does not stand, stands since a
+// moment ago, or has its queue well filled. A server that was away must not call a device silent whose messages it has not
+// read.
+func (i *Ingest) Backlog() bool {
+	for _, w := range i.workers {
+		stands := w.stands.Load()
+		if stands == 0 || time.Since(time.Unix(0, stands)) < settle || len(w.queue) > w.Window/8 {
+			return true
+		}
+	}
+	return false
 }
 
 func orStarting(err error) error {

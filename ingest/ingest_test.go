@@ -365,6 +365,24 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+// While something may be waiting that was published earlier, Backlog says so: timers are held by it.
+func TestBacklog(t *testing.T) {
+	t.Parallel()
+	b := mqtttest.Broker(t, mqtttest.Options{Devices: []string{"WB-1"}})
+	rec := &recorder{}
+	release := make(chan struct{})
+	rec.set(func(context.Context, geofence.Batch) error { <-release; return nil })
+	s := start(t, b, rec, func(o *ingest.Options) { o.AckWait, o.Window, o.Batch = time.Minute, 80, 5 })
+	if !s.in.Backlog() {
+		t.Error("a session that stands since a moment ago is taken for one that has read everything")
+	}
+	mqtttest.Eventually(t, "nothing waits", func() bool { return !s.in.Backlog() })
+	send(t, mqtttest.Link(t, b.Device("WB-1")), "WB-1", 60)
+	mqtttest.Eventually(t, "much waits", s.in.Backlog)
+	close(release)
+	mqtttest.Eventually(t, "nothing waits again", func() bool { return !s.in.Backlog() })
+}
+
 func TestStopFinishesTheCommitAndLeavesTheRest(t *testing.T) {
 	t.Parallel()
 	b := mqtttest.Broker(t, mqtttest.Options{Devices: []string{"WB-1"}, AckWait: time.Second})

@@ -25,6 +25,7 @@ type worker struct {
 	link      *mqttlink.Link
 	queue     chan delivery
 	size      int                    // observations a batch now: halved when a commit took too long, grown when not
+	stands    atomic.Int64           // machine time since which the session stands, in nanoseconds; 0 while it does not
 	paused    atomic.Pointer[string] // why the session is closed on purpose; nil while it is not
 }
 
@@ -193,6 +194,7 @@ func (w *worker) pause(ctx context.Context, cause error) {
 	w.metrics.reconnects.WithLabelValues("database").Inc()
 	w.Log.Error("the database does not take what came in: the session is closed until it answers", "partition", w.partition,
 		"queued", len(w.queue), "error", cause)
+	w.stands.Store(0)
 	w.link.Close() // no handler runs after this
 	for drained := false; !drained; {
 		select {
