@@ -202,3 +202,39 @@ func ViolationsByID(ctx context.Context, q Querier, ids []ViolationID) (map[Viol
 	}
 	return out, nil
 }
+
+// Middle is a zone by name and the middle of its newest version, for words such as "to the east of".
+type Middle struct {
+	ID       ZoneID
+	Name     string
+	Lon, Lat float64
+}
+
+// ZoneMiddles returns the middle of every zone.
+func ZoneMiddles(ctx context.Context, q Querier) ([]Middle, error) {
+	rows, err := q.Query(ctx, `SELECT DISTINCT ON (z.zone_id) z.zone_id, z.name, ST_X(ST_Centroid(v.geom)), ST_Y(ST_Centroid(v.geom))
+		FROM zone z JOIN zone_version v USING (zone_id) ORDER BY z.zone_id, v.version DESC`)
+	if err != nil {
+		return nil, fmt.Errorf("read zones: %w", err)
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (m Middle, err error) {
+		err = r.Scan(&m.ID, &m.Name, &m.Lon, &m.Lat)
+		return m, err
+	})
+}
+
+// ReadZone prepares one version of a zone, to ask it what was decided on it.
+func ReadZone(ctx context.Context, q Querier, zone ZoneID, version int) (*Zone, error) {
+	var shape Shape
+	var doc []byte
+	var radius float64
+	err := q.QueryRow(ctx, "SELECT shape, ST_AsEWKB(geom), coalesce(radius_m, 0) FROM zone_version WHERE zone_id = $1 AND version = $2", int64(zone), version).
+		Scan(&shape, &doc, &radius)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read zone: %w", err)
+	}
+	return zoneFromEWKB(zone, version, Interval{}, shape, doc, radius)
+}

@@ -63,3 +63,8 @@ func (p *Params) judged(z *Zone, m Mark) Mark {
 	m.Verdict, m.Margin = Judge(z, m.lon(), m.lat(), m.Accuracy)
 	return m
 }
+
+// Judge is the verdict on a place as claimed, with the accuracy a rule of these thresholds would use.
+func (p *Params) Judge(z *Zone, lon, lat, accuracyM float64, m devices.Method) (Verdict, int64) {
+	return Judge(z, lon, lat, p.accuracy(m, centimetres(accuracyM)))
+}

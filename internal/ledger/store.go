@@ -123,3 +123,13 @@ func CursorOf(ctx context.Context, q Querier, reader string) (int64, error) {
 	}
 	return pos, err
 }
+
+// LagOf is for how many seconds the oldest entry that a durable reader has not taken effect of has been waiting.
+func LagOf(ctx context.Context, q Querier, reader string) (float64, error) {
+	pos, err := CursorOf(ctx, q, reader)
+	if err != nil {
+		return 0, err
+	}
+	_, since, err := lag(ctx, q, pos)
+	return since.Seconds(), err
+}

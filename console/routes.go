@@ -1,0 +1,133 @@
+package console
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"zhijiao/internal/id"
+)
+
+// access is who may use a route.
+type access int
+
+const (
+	anyone   access = iota // without a session
+	loggedIn               // any account
+	caseWork               // accounts that see cases
+)
+
+// request is one request behind the guard.
+type request struct {
+	*http.Request
+	session session
+}
+
+// scope is the organisation that bounds all the account sees.
+func (r *request) scope() id.Org { return r.session.account.Org }
+
+// pathID is a number in the path; ok is false where it is none.
+func (r *request) pathID(name string) (int64, bool) {
+	n, err := strconv.ParseInt(r.PathValue(name), 10, 64)
+	return n, err == nil && n > 0
+}
+
+// route is a row of the table.
+type route struct {
+	method, path string
+	access       access
+	handle       func(s *Server, w http.ResponseWriter, r *request) error
+}
+
+// changes reports whether the route changes something, and so needs the token against forged requests.
+func (rt route) changes() bool { return rt.method != http.MethodGet }
+
+// routes is every route of the API.
+func (s *Server) routes() []route {
+	return []route{
+		{"POST", "/api/login", anyone, (*Server).login},
+		{"POST", "/api/logout", loggedIn, (*Server).logout},
+		{"GET", "/api/me", loggedIn, (*Server).me},
+		{"GET", "/api/snapshot", caseWork, (*Server).snapshot},
+		{"GET", "/api/summary", caseWork, (*Server).summary},
+		{"GET", "/api/accounting", caseWork, (*Server).accounting},
+		{"GET", "/api/alerts", caseWork, (*Server).listAlerts},
+		{"GET", "/api/alerts/{alert}", caseWork, (*Server).getAlert},
+		{"POST", "/api/alerts/{alert}/acknowledge", caseWork, (*Server).acknowledgeAlert},
+		{"POST", "/api/alerts/{alert}/note", caseWork, (*Server).noteAlert},
+		{"POST", "/api/alerts/{alert}/close", caseWork, (*Server).closeAlert},
+		{"GET", "/api/subjects/{subject}/track", caseWork, (*Server).track},
+		{"GET", "/ws", caseWork, (*Server).websocket},
+	}
+}
+
+// guard lets a request through to its route: session, role, token against forged requests, time limit.
+func (s *Server) guard(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
+		began := time.Now()
+		r := &request{Request: hr}
+		err := s.admit(r, rt)
+		if err == nil {
+			if rt.path != "/ws" {
+				ctx, cancel := context.WithTimeout(hr.Context(), requestTime)
+				defer cancel()
+				r.Request = hr.WithContext(ctx)
+			}
+			err = rt.handle(s, w, r)
+		}
+		if err != nil {
+			s.failWith(w, hr, err)
+		}
+		if rt.path != "/ws" {
+			s.metrics.request.WithLabelValues(rt.method, rt.path).Observe(time.Since(began).Seconds())
+		}
+	})
+}
+
+func (s *Server) admit(r *request, rt route) error {
+	if rt.access == anyone {
+		return nil
+	}
+	hash, ok := s.tokenHash(r.Request)
+	if !ok {
+		return problem{http.StatusUnauthorized, "no_session", "", nil}
+	}
+	var err error
+	if r.session, err = s.session(r.Context(), hash); errors.Is(err, errNoSession) {
+		return problem{http.StatusUnauthorized, "no_session", "", nil}
+	} else if err != nil {
+		return err
+	}
+	if rt.changes() && subtle.ConstantTimeCompare([]byte(r.Header.Get("X-CSRF-Token")), []byte(r.session.csrf)) != 1 {
+		return problem{http.StatusForbidden, "csrf", "", nil}
+	}
+	if rt.access == caseWork && !r.session.account.is(caseRoles...) {
+		return problem{http.StatusForbidden, "no_case_data", "", nil}
+	}
+	return nil
+}
+
+// cookieName carries the prefix that binds a cookie to this host where TLS makes that possible.
+func (s *Server) cookieName() string {
+	if s.Secure {
+		return "__Host-zhijiao"
+	}
+	return "zhijiao"
+}
+
+func (s *Server) tokenHash(r *http.Request) ([]byte, bool) {
+	c, err := r.Cookie(s.cookieName())
+	if err != nil || c.Value == "" {
+		return nil, false
+	}
+	sum := sha256.Sum256([]byte(c.Value))
+	return sum[:], true
+}
+
+func (s *Server) setCookie(w http.ResponseWriter, token string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{Name: s.cookieName(), Value: token, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: s.Secure, SameSite: http.SameSiteStrictMode})
+}

@@ -1,0 +1,116 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"zhijiao/alerts"
+	"zhijiao/geofence"
+	"zhijiao/internal/id"
+	"zhijiao/supervision"
+)
+
+// legalBases are the titles of the legal bases recorded now, by code.
+func (s *Server) legalBases(ctx context.Context, q querier) (map[string]basisView, error) {
+	rows, err := q.Query(ctx, "SELECT code, title, title_en, citation FROM legal_basis WHERE upper_inf(recorded) AND valid @> $1::timestamptz", s.Clock.Now())
+	if err != nil {
+		return nil, fmt.Errorf("read legal bases: %w", err)
+	}
+	out := map[string]basisView{}
+	var b basisView
+	_, err = pgx.ForEachRow(rows, []any{&b.Code, &b.Title, &b.TitleEN, &b.Citation}, func() error { out[b.Code] = b; return nil })
+	return out, err
+}
+
+// zoneName is a zone as sentences speak of it: its name, and its middle for directions.
+type zoneName struct {
+	name     string
+	lon, lat float64
+}
+
+// channelsOf tells by which class of device subjects are supervised now: a wristband says more than a phone.
+func (s *Server) channelsOf(ctx context.Context, q querier, scope id.Org, now time.Time) (map[id.Subject]string, error) {
+	rows, err := q.Query(ctx, `SELECT b.subject_id, max(b.class) FROM binding b JOIN subject_office o ON o.subject_id = b.subject_id
+			AND upper_inf(o.recorded) AND o.valid @> $2::timestamptz AND o.org_id IN (SELECT org_subtree($1))
+		WHERE upper_inf(b.recorded) AND b.valid @> $2::timestamptz GROUP BY 1`, int64(scope), now)
+	if err != nil {
+		return nil, fmt.Errorf("read channels: %w", err)
+	}
+	out := map[id.Subject]string{}
+	var subject id.Subject
+	var class string
+	_, err = pgx.ForEachRow(rows, []any{&subject, &class}, func() error { out[subject] = class; return nil })
+	return out, err
+}
+
+// statesOf tells in which state subjects are by their open violations: out, prohibited, silent or unverifiable; who is in
+// none is ok.
+func (s *Server) statesOf(ctx context.Context, q querier, scope id.Org, now time.Time) (map[id.Subject]string, error) {
+	rows, err := q.Query(ctx, `SELECT v.subject_id, v.kind FROM violation v JOIN subject_office o ON o.subject_id = v.subject_id
+			AND upper_inf(o.recorded) AND o.valid @> $2::timestamptz AND o.org_id IN (SELECT org_subtree($1))
+		WHERE v.state = 'open' ORDER BY v.violation_id`, int64(scope), now)
+	if err != nil {
+		return nil, fmt.Errorf("read open violations: %w", err)
+	}
+	out := map[id.Subject]string{}
+	weight := map[string]int{"": 0, "unverifiable": 1, "silent": 2, "out": 3}
+	var subject id.Subject
+	var kind geofence.ViolationKind
+	_, err = pgx.ForEachRow(rows, []any{&subject, &kind}, func() error {
+		state := map[geofence.ViolationKind]string{geofence.LeftZone: "out", geofence.EnteredZone: "out", geofence.DeviceSilent: "silent", geofence.CheckUnanswered: "unverifiable"}[kind]
+		if weight[state] > weight[out[subject]] {
+			out[subject] = state
+		}
+		return nil
+	})
+	return out, err
+}
+
+// dataAt is the domain time at which any device was last heard; zero: never.
+func (s *Server) dataAt(ctx context.Context, q querier) (time.Time, error) {
+	var at *time.Time
+	if err := q.QueryRow(ctx, "SELECT max(heard_at) FROM device_health").Scan(&at); err != nil || at == nil {
+		return time.Time{}, err
+	}
+	return at.UTC(), nil
+}
+
+// checksToday counts the demands of the local day: asked, answered.
+func (s *Server) checksToday(ctx context.Context, q querier, scope id.Org, now time.Time) (asked, answered int, err error) {
+	err = q.QueryRow(ctx, `WITH day AS (SELECT date_trunc('day', $2::timestamptz AT TIME ZONE 'Asia/Shanghai') AT TIME ZONE 'Asia/Shanghai' AS midnight),
+		mine AS (SELECT subject_id FROM subject_office WHERE upper_inf(recorded) AND valid @> $2::timestamptz AND org_id IN (SELECT org_subtree($1)))
+		SELECT count(*), count(*) FILTER (WHERE state = 'answered') FROM check_demand, day WHERE asked_at >= midnight AND asked_at <= $2 AND subject_id IN (SELECT subject_id FROM mine)`,
+		int64(scope), now).Scan(&asked, &answered)
+	return asked, answered, err
+}
+
+// subjectsOf are the masked subjects of alerts the caller has read within its scope. The office is the one the alert was
+// raised under: whoever handled it still knows whom it was about after a move.
+func (s *Server) subjectsOf(ctx context.Context, q querier, raised []int64) (map[alerts.ID]supervision.Subject, error) {
+	rows, err := q.Query(ctx, `SELECT a.alert_id, s.subject_id, s.local_no, coalesce(p.surname, '?'), o.org_id, o.short_name
+		FROM alert a JOIN subject s USING (subject_id) JOIN org o USING (org_id) LEFT JOIN subject_person p USING (subject_id) WHERE a.alert_id = ANY($1)`, raised)
+	if err != nil {
+		return nil, fmt.Errorf("read subjects of alerts: %w", err)
+	}
+	out := make(map[alerts.ID]supervision.Subject, len(raised))
+	var alert alerts.ID
+	var v supervision.Subject
+	_, err = pgx.ForEachRow(rows, []any{&alert, &v.ID, &v.LocalNo, &v.Surname, &v.Office, &v.OfficeShort}, func() error { out[alert] = v; return nil })
+	return out, err
+}
+
+// zoneNames are the zones by id, with the middle of their newest version.
+func (s *Server) zoneNames(ctx context.Context, q querier) (map[geofence.ZoneID]zoneName, error) {
+	middles, err := geofence.ZoneMiddles(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[geofence.ZoneID]zoneName, len(middles))
+	for _, m := range middles {
+		out[m.ID] = zoneName{m.Name, m.Lon, m.Lat}
+	}
+	return out, nil
+}

@@ -1,0 +1,157 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"time"
+
+	"zhijiao/alerts"
+	"zhijiao/geofence"
+	"zhijiao/internal/id"
+	"zhijiao/supervision"
+)
+
+type subjectRef struct {
+	ID    int64  `json:"id"`
+	Label string `json:"label"`
+}
+
+type officeRef struct {
+	ID        int64  `json:"id"`
+	ShortName string `json:"short_name"`
+}
+
+type accountRef struct {
+	ID          int64  `json:"id"`
+	DisplayName string `json:"display_name"`
+}
+
+type basisView struct {
+	Code     string `json:"code"`
+	Title    string `json:"title"`
+	TitleEN  string `json:"title_en"`
+	Citation string `json:"citation"`
+}
+
+type sentenceView struct {
+	ZH string `json:"zh"`
+	EN string `json:"en"`
+}
+
+type pointView struct {
+	Lon float64 `json:"lon"`
+	Lat float64 `json:"lat"`
+}
+
+// alertView is an alert as the front end gets it everywhere: list, page and stream are the same object.
+type alertView struct {
+	ID             int64        `json:"id"`
+	Subject        subjectRef   `json:"subject"`
+	Org            officeRef    `json:"org"`
+	Kind           string       `json:"kind"`
+	Channel        string       `json:"channel"`
+	Class          alerts.Class `json:"class"`
+	State          alerts.State `json:"state"`
+	Version        int          `json:"version"`
+	OpenedAt       time.Time    `json:"opened_at"`
+	RaisedAt       time.Time    `json:"raised_at"`
+	DueAt          time.Time    `json:"due_at"`
+	Review         bool         `json:"review"`
+	ViolationState string       `json:"violation_state"`
+	AcknowledgedBy *accountRef  `json:"acknowledged_by"`
+	AcknowledgedAt *time.Time   `json:"acknowledged_at"`
+	ClosedBy       *accountRef  `json:"closed_by"`
+	ClosedAt       *time.Time   `json:"closed_at"`
+	Conclusion     string       `json:"conclusion,omitempty"`
+	FollowUpOn     string       `json:"follow_up_on,omitempty"`
+	LegalBasis     basisView    `json:"legal_basis"`
+	Sentence       sentenceView `json:"sentence"`
+	Position       *pointView   `json:"position"`
+}
+
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// viewAlerts completes alerts with what people read: labels, sentences, who did what. Few queries for any number.
+func (s *Server) viewAlerts(ctx context.Context, q querier, list []alerts.Alert) ([]alertView, error) {
+	out := make([]alertView, 0, len(list))
+	if len(list) == 0 {
+		return out, nil
+	}
+	var raised []int64
+	var violations []geofence.ViolationID
+	var accounts []int64
+	for _, a := range list {
+		raised, violations = append(raised, int64(a.ID)), append(violations, a.Violation)
+		accounts = append(accounts, int64(a.AcknowledgedBy), int64(a.ClosedBy))
+	}
+	people, err := s.subjectsOf(ctx, q, raised)
+	if err != nil {
+		return nil, err
+	}
+	recorded, err := geofence.ViolationsByID(ctx, q, violations)
+	if err != nil {
+		return nil, err
+	}
+	names, err := s.displayNames(ctx, q, accounts)
+	if err != nil {
+		return nil, err
+	}
+	bases, err := s.legalBases(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	zones, err := s.zoneNames(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	account := func(a id.Account) *accountRef {
+		if a == 0 {
+			return nil
+		}
+		return &accountRef{int64(a), names[a]}
+	}
+	for _, a := range list {
+		v := recorded[a.Violation]
+		p := people[a.ID]
+		view := alertView{
+			ID: int64(a.ID), Subject: subjectRef{int64(a.Subject), p.Label()}, Org: officeRef{int64(a.Org), p.OfficeShort}, Kind: string(a.Kind),
+			Channel: string(a.Channel), Class: a.Class, State: a.State, Version: a.Version, OpenedAt: a.OpenedAt, RaisedAt: a.RaisedAt, DueAt: a.DueAt,
+			Review: a.Review, ViolationState: string(a.ViolationState), AcknowledgedBy: account(a.AcknowledgedBy), AcknowledgedAt: instant(a.AcknowledgedAt),
+			ClosedBy: account(a.ClosedBy), ClosedAt: instant(a.ClosedAt), Conclusion: string(a.Conclusion), LegalBasis: bases[a.Basis],
+		}
+		if !a.FollowUpOn.IsZero() {
+			view.FollowUpOn = a.FollowUpOn.Format(time.DateOnly)
+		}
+		view.tell(&v, zones[v.Zone], p)
+		out = append(out, view)
+	}
+	return out, nil
+}
+
+// tell fills in the sentence and the place from the evidence.
+func (v *alertView) tell(r *geofence.Recorded, zone zoneName, p supervision.Subject) {
+	t := alerts.Telling{Label: p.Label(), Kind: r.Kind, At: v.OpenedAt, Zone: zone.name, Basis: alerts.Basis{ZH: v.LegalBasis.Title, EN: v.LegalBasis.TitleEN}}
+	var e geofence.Evidence
+	if json.Unmarshal(r.Evidence, &e) == nil {
+		t.Fixes = len(e.Fixes)
+		if n := len(e.Fixes); n > 0 {
+			m := e.Fixes[n-1]
+			lon, lat := float64(m.LonE7)/1e7, float64(m.LatE7)/1e7
+			v.Position = &pointView{lon, lat}
+			if r.Kind == geofence.LeftZone {
+				t.MarginM = math.Abs(float64(m.Margin)) / 100
+				t.Towards = towards(zone.lon, zone.lat, lon, lat)
+			}
+		}
+		if !e.HeardAt.IsZero() {
+			t.At = e.HeardAt
+		}
+	}
+	v.Sentence = sentenceView{t.ZH(), t.EN()}
+}
