@@ -1,0 +1,164 @@
+package geofence
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/twpayne/go-geom"
+	"github.com/twpayne/go-geom/encoding/geojson"
+
+	"zhijiao/devices"
+)
+
+// maxImport is how large an imported file may be.
+const maxImport = 64 << 20
+
+// Imported is a zone as a file draws it, in WGS-84.
+type Imported struct {
+	Name     string // of the feature, or ""
+	Geometry *geom.MultiPolygon
+}
+
+// ImportGeoJSON reads polygons from GeoJSON whose coordinates are in a declared datum: nothing is guessed, since a wrong
+// guess moves people by half a kilometre. A file with anything in it that cannot be a zone is refused whole, with the place of
+// the fault; whether the polygons are valid by OGC rules is asked of PostGIS when they are put.
+func ImportGeoJSON(r io.Reader, datum devices.Datum) ([]Imported, error) {
+	if datum.String() == "undeclared" {
+		return nil, &Refused{Field: "datum", Reason: UndeclaredDatum, Detail: "declare one of WGS-84, CGCS2000, GCJ-02, BD-09"}
+	}
+	doc, err := io.ReadAll(io.LimitReader(r, maxImport+1))
+	if err != nil {
+		return nil, fmt.Errorf("read GeoJSON: %w", err)
+	}
+	if len(doc) > maxImport {
+		return nil, &Refused{Field: "file", Reason: WrongGeometry, Detail: "larger than 64 MiB"}
+	}
+	features, err := featuresOf(doc)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Imported, 0, len(features))
+	for i, f := range features {
+		field := fmt.Sprintf("features[%d].geometry", i)
+		mp, err := polygonsOf(field, f.Geometry)
+		if err != nil {
+			return nil, err
+		}
+		if mp, err = settle(field, mp, datum); err != nil {
+			return nil, err
+		}
+		name, _ := f.Properties["name"].(string)
+		out = append(out, Imported{name, mp})
+	}
+	return out, nil
+}
+
+// featuresOf takes a FeatureCollection, a Feature or a bare geometry apart.
+func featuresOf(doc []byte) ([]*geojson.Feature, error) {
+	malformed := func(err error) error {
+		return &Refused{Field: "file", Reason: WrongGeometry, Detail: "not GeoJSON: " + err.Error()}
+	}
+	var head struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(doc, &head); err != nil {
+		return nil, malformed(err)
+	}
+	switch head.Type {
+	case "FeatureCollection":
+		var c geojson.FeatureCollection
+		if err := json.Unmarshal(doc, &c); err != nil {
+			return nil, malformed(err)
+		}
+		if len(c.Features) == 0 {
+			return nil, &Refused{Field: "features", Reason: WrongGeometry, Detail: "there is none"}
+		}
+		return c.Features, nil
+	case "Feature":
+		var f geojson.Feature
+		if err := json.Unmarshal(doc, &f); err != nil {
+			return nil, malformed(err)
+		}
+		return []*geojson.Feature{&f}, nil
+	}
+	var g geom.T
+	if err := geojson.Unmarshal(doc, &g); err != nil {
+		return nil, malformed(err)
+	}
+	return []*geojson.Feature{{Geometry: g}}, nil
+}
+
+func polygonsOf(field string, g geom.T) (*geom.MultiPolygon, error) {
+	switch g := g.(type) {
+	case *geom.Polygon:
+		mp := geom.NewMultiPolygon(g.Layout())
+		return mp, mp.Push(g)
+	case *geom.MultiPolygon:
+		return g, nil
+	}
+	return nil, &Refused{Field: field, Reason: WrongGeometry, Detail: fmt.Sprintf("a %T; a zone is a polygon or a multipolygon", g)}
+}
+
+// settle checks every ring, drops points told twice, and converts to WGS-84 in two dimensions.
+func settle(field string, mp *geom.MultiPolygon, datum devices.Datum) (*geom.MultiPolygon, error) {
+	coords := make([][][]geom.Coord, 0, mp.NumPolygons())
+	for p := range mp.NumPolygons() {
+		var polygon [][]geom.Coord
+		for k := range mp.Polygon(p).NumLinearRings() {
+			ring, err := settleRing(fmt.Sprintf("%s, polygon %d, ring %d", field, p, k), mp.Polygon(p).LinearRing(k).Coords(), datum)
+			if err != nil {
+				return nil, err
+			}
+			polygon = append(polygon, ring)
+		}
+		if len(polygon) > 0 {
+			coords = append(coords, polygon)
+		}
+	}
+	if len(coords) == 0 {
+		return nil, &Refused{Field: field, Reason: InvalidGeometry, Detail: "it is empty"}
+	}
+	return geom.NewMultiPolygon(geom.XY).SetCoords(coords)
+}
+
+func settleRing(field string, ring []geom.Coord, datum devices.Datum) ([]geom.Coord, error) {
+	refuse := func(detail string, c geom.Coord) error {
+		r := &Refused{Field: field, Reason: InvalidGeometry, Detail: detail}
+		if c != nil {
+			r.Place = &[2]float64{c[0], c[1]}
+		}
+		return r
+	}
+	out := make([]geom.Coord, 0, len(ring))
+	for _, c := range ring {
+		lon, lat := c[0], c[1]
+		switch {
+		case math.IsNaN(lon) || math.IsNaN(lat) || math.IsInf(lon, 0) || math.IsInf(lat, 0):
+			return nil, refuse("a coordinate is no number", nil)
+		case math.Abs(lat) > 90 && math.Abs(lon) <= 90, lon > 15 && lon < 55 && lat > 72 && lat <= 90:
+			return nil, refuse("latitude before longitude: GeoJSON has longitude first", c)
+		case math.Abs(lon) > 180 || math.Abs(lat) > 90:
+			return nil, refuse("a coordinate out of range: degrees are expected", c)
+		}
+		lon, lat = devices.ToWGS84(datum, lon, lat)
+		next := geom.Coord{round7(lon), round7(lat)}
+		if n := len(out); n > 0 && out[n-1].Equal(geom.XY, next) {
+			continue
+		}
+		out = append(out, next)
+	}
+	switch {
+	case len(out) == 0:
+		return nil, refuse("a ring without points", nil)
+	case !out[0].Equal(geom.XY, out[len(out)-1]):
+		return nil, refuse("the ring does not close", ring[len(ring)-1])
+	case len(out) < 4:
+		return nil, refuse("a ring has at least three different points", ring[0])
+	}
+	return out, nil
+}
+
+// round7 keeps what positions keep: 1e-7 degrees, a centimetre.
+func round7(v float64) float64 { return math.Round(v*1e7) / 1e7 }

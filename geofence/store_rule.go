@@ -1,0 +1,156 @@
+package geofence
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"zhijiao/internal/id"
+	"zhijiao/internal/ledger"
+)
+
+// inScope says whether the subject $1 is supervised now ($3) by the organisation $2 or one under it; 0 is the platform.
+const inScope = `($2 = 0 OR EXISTS (SELECT FROM subject_office o WHERE o.subject_id = $1 AND upper_inf(o.recorded) AND o.valid @> $3::timestamptz
+	AND o.org_id IN (SELECT org_subtree($2))))`
+
+// PutRule records a rule, or a new version of one from spec.From on; the subject is judged again at once.
+func (s *Store) PutRule(ctx context.Context, by id.Account, scope id.Org, spec RuleSpec) (RuleID, int, error) {
+	var version int
+	err := s.change(ctx, "put a rule", func(tx pgx.Tx, now time.Time) (entries []ledger.Entry, err error) {
+		if spec.From.IsZero() {
+			spec.From = now
+		}
+		if err := spec.check(); err != nil {
+			return nil, err
+		}
+		if version, err = putRule(ctx, tx, by, scope, now, &spec); err != nil {
+			return nil, err
+		}
+		e, err := ruleEntry(ctx, tx, "rule.put", &spec, version, now)
+		return []ledger.Entry{e}, err
+	})
+	return spec.ID, version, err
+}
+
+func putRule(ctx context.Context, tx pgx.Tx, by id.Account, scope id.Org, now time.Time, r *RuleSpec) (version int, err error) {
+	// The zone first: whoever edits it locks it before those it applies to.
+	if err := fitting(ctx, tx, r); err != nil {
+		return 0, err
+	}
+	if err := lockScoped(ctx, tx, r.Subject, scope, now); err != nil {
+		return 0, err
+	}
+	recorded := now
+	if r.ID == 0 {
+		err = tx.QueryRow(ctx, "SELECT nextval('rule_id')").Scan(&r.ID)
+	} else {
+		version, recorded, err = succeedRule(ctx, tx, now, r.ID, r.Subject, r.From, r.Until)
+	}
+	if err != nil {
+		return 0, err
+	}
+	version++
+	params := r.Params
+	if len(params) == 0 {
+		params = json.RawMessage("{}")
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO rule (rule_id, version, subject_id, kind, zone_id, legal_basis, document_no, params, valid, recorded, recorded_by)
+		VALUES ($1, $2, $3, $4, nullif($5::bigint, 0), $6, $7, $8, tstzrange($9, $10), tstzrange($11, NULL), nullif($12::bigint, 0))`,
+		r.ID, version, r.Subject, r.Kind, r.Zone, r.Basis, r.DocumentNo, string(params), r.From, orNull(r.Until), recorded, int64(by))
+	return version, err
+}
+
+// fitting checks a rule against its legal basis and its zone, and keeps both from changing until commit.
+func fitting(ctx context.Context, tx pgx.Tx, r *RuleSpec) error {
+	var known bool
+	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM legal_basis WHERE code = $1 AND valid @> $2::timestamptz AND upper_inf(recorded))`, r.Basis, r.From).Scan(&known); err != nil {
+		return err
+	}
+	if !known {
+		return &Refused{Field: "legal_basis", Reason: NoBasis, Detail: "every rule rests on a legal basis in force when it begins (社区矫正法 34)"}
+	}
+	if r.Zone == 0 {
+		return nil
+	}
+	var purpose Purpose
+	err := tx.QueryRow(ctx, "SELECT purpose FROM zone WHERE zone_id = $1 FOR SHARE", r.Zone).Scan(&purpose)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return &Refused{Field: "zone", Reason: NoSuchZone, Detail: "no such zone"}
+	case err != nil:
+		return err
+	case !about[r.Kind][purpose]:
+		return &Refused{Field: "zone", Reason: WrongPurpose, Detail: fmt.Sprintf("a rule of kind %s is not about a zone of purpose %s", r.Kind, purpose)}
+	case purpose == Prohibited && r.Basis != "prohibition":
+		return &Refused{Field: "legal_basis", Reason: WrongPurpose, Detail: "a prohibited zone rests on a prohibition order (刑法 38、72)"}
+	}
+	return nil
+}
+
+// lockScoped locks the state of a subject in scope and tells that the facts about it change.
+func lockScoped(ctx context.Context, tx pgx.Tx, s id.Subject, scope id.Org, now time.Time) error {
+	var in bool
+	if err := tx.QueryRow(ctx, "SELECT "+inScope+" AND EXISTS (SELECT FROM subject WHERE subject_id = $1)", s, int64(scope), now).Scan(&in); err != nil {
+		return err
+	}
+	if !in {
+		return &Refused{Field: "subject", Reason: NoSuchSubject, Detail: "no such subject in your part of the organisation"}
+	}
+	_, err := tx.Exec(ctx, "SELECT facts_changed($1, $2)", []id.Subject{s}, now)
+	return err
+}
+
+// succeedRule makes room for a new version of a rule of the subject.
+func succeedRule(ctx context.Context, tx pgx.Tx, now time.Time, r RuleID, s id.Subject, from, until time.Time) (int, time.Time, error) {
+	var its bool
+	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM rule WHERE rule_id = $1 AND subject_id = $2 AND upper_inf(recorded))", r, s).Scan(&its); err != nil {
+		return 0, now, err
+	}
+	if !its {
+		return 0, now, &Refused{Field: "rule", Reason: NoSuchRule, Detail: "no such rule of this subject"}
+	}
+	return succeed(ctx, tx, now, from, until, versioned{table: "rule", key: "rule_id", id: int64(r),
+		columns: "subject_id, kind, zone_id, legal_basis, document_no, params"})
+}
+
+// EndRule ends a rule at an instant; what it found before stays.
+func (s *Store) EndRule(ctx context.Context, scope id.Org, rule RuleID, at time.Time) error {
+	return s.change(ctx, "end a rule", func(tx pgx.Tx, now time.Time) ([]ledger.Entry, error) {
+		if at.IsZero() {
+			at = now
+		}
+		spec := RuleSpec{ID: rule}
+		err := tx.QueryRow(ctx, `SELECT subject_id, kind, coalesce(zone_id, 0), legal_basis FROM rule WHERE rule_id = $1 AND upper_inf(recorded) ORDER BY version DESC LIMIT 1`, rule).
+			Scan(&spec.Subject, &spec.Kind, &spec.Zone, &spec.Basis)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil, &Refused{Field: "rule", Reason: NoSuchRule, Detail: "no such rule"}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := lockScoped(ctx, tx, spec.Subject, scope, now); err != nil {
+			return nil, err
+		}
+		version, _, err := succeedRule(ctx, tx, now, rule, spec.Subject, at, time.Time{})
+		if err != nil {
+			return nil, err
+		}
+		e, err := ruleEntry(ctx, tx, "rule.ended", &spec, version, now)
+		return []ledger.Entry{e}, err
+	})
+}
+
+func ruleEntry(ctx context.Context, tx pgx.Tx, kind string, r *RuleSpec, version int, now time.Time) (ledger.Entry, error) {
+	var org id.Org
+	err := tx.QueryRow(ctx, `SELECT org_id FROM subject_office WHERE subject_id = $1 AND upper_inf(recorded)
+		ORDER BY valid @> $2::timestamptz DESC, lower(valid) DESC LIMIT 1`, r.Subject, now).Scan(&org)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return ledger.Entry{}, err
+	}
+	body, err := json.Marshal(map[string]any{"kind": r.Kind, "zone_id": r.Zone, "legal_basis": r.Basis})
+	return ledger.Entry{At: now, Kind: kind, Org: org, Subject: r.Subject, Entity: "rule", EntityID: int64(r.ID), Version: version, Body: body}, err
+}
