@@ -16,7 +16,7 @@ type Metrics struct {
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		seconds:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "zhijiao_ledger_lag_seconds", Help: "Age of the oldest ledger entry a reader has not taken effect of."}, []string{"reader"}),
-		entries:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "zhijiao_ledger_lag_entries", Help: "Ledger entries a reader has not taken effect of."}, []string{"reader"}),
+		entries:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "zhijiao_ledger_lag_entries", Help: "Positions of the ledger a reader has not got to; none when nothing waits."}, []string{"reader"}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "zhijiao_ledger_reader_failures_total", Help: "Batches a reader could not take effect of and will try again."}, []string{"reader"}),
 	}
 	if reg != nil {

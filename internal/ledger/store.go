@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -83,11 +84,13 @@ func Head(ctx context.Context, q Querier) (int64, error) {
 	return pos, nil
 }
 
-// lag is how far a reader at pos is behind: entries not yet read, and since when the oldest of them waits.
+// lag is how far a reader at pos is behind: positions not yet read, and since when the oldest of them waits. Positions are
+// counted and not rows, so that asking costs the same however far behind it is; at 0 nothing waits.
 func lag(ctx context.Context, q Querier, pos int64) (n int64, since time.Duration, err error) {
 	var seconds float64
-	err = q.QueryRow(ctx, `SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(written_at)), 0)::float8
-		FROM (SELECT written_at FROM ledger WHERE pos > $1 ORDER BY pos LIMIT 100000) l`, pos).Scan(&n, &seconds)
+	err = q.QueryRow(ctx, `SELECT greatest(coalesce((SELECT max(pos) FROM ledger), 0) - $1, 0),
+		greatest(coalesce(extract(epoch FROM clock_timestamp() - (SELECT written_at FROM ledger WHERE pos > $1 ORDER BY pos LIMIT 1)), 0), 0)::float8`,
+		pos).Scan(&n, &seconds)
 	return n, time.Duration(seconds * float64(time.Second)), err
 }
 
@@ -95,7 +98,7 @@ func lag(ctx context.Context, q Querier, pos int64) (n int64, since time.Duratio
 // process holds it.
 func lockCursor(ctx context.Context, tx pgx.Tx, reader string) (pos int64, ok bool, err error) {
 	err = tx.QueryRow(ctx, "SELECT pos FROM ledger_cursor WHERE reader = $1 FOR UPDATE SKIP LOCKED", reader).Scan(&pos)
-	if err == pgx.ErrNoRows {
+	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, false, nil
 	}
 	return pos, err == nil, err
@@ -118,18 +121,8 @@ func moveCursor(ctx context.Context, tx pgx.Tx, reader string, pos int64) error 
 func CursorOf(ctx context.Context, q Querier, reader string) (int64, error) {
 	var pos int64
 	err := q.QueryRow(ctx, "SELECT pos FROM ledger_cursor WHERE reader = $1", reader).Scan(&pos)
-	if err == pgx.ErrNoRows {
+	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
 	}
 	return pos, err
-}
-
-// LagOf is for how many seconds the oldest entry that a durable reader has not taken effect of has been waiting.
-func LagOf(ctx context.Context, q Querier, reader string) (float64, error) {
-	pos, err := CursorOf(ctx, q, reader)
-	if err != nil {
-		return 0, err
-	}
-	_, since, err := lag(ctx, q, pos)
-	return since.Seconds(), err
 }

@@ -29,6 +29,9 @@ type Tail struct {
 	// Handle takes effect of the entries within tx, and may append to the ledger itself as its last act. An error undoes
 	// everything and is tried again, later and later: an entry is never skipped.
 	Handle func(ctx context.Context, tx pgx.Tx, entries []Entry) error
+	// Committed is called after the effect of a batch is committed, for what must not be said of an effect that was undone,
+	// such as metrics. nil: nothing. A process killed in between never calls it.
+	Committed func()
 }
 
 // Run reads on until ctx ends.
@@ -45,12 +48,12 @@ func (t *Tail) Run(ctx context.Context) error {
 			t.observeLag(ctx)
 			pause(ctx, backoff)
 			backoff = min(2*backoff, backoffMax)
-		case n == batchSize:
-			backoff = backoffMin
 		default:
 			backoff = backoffMin
 			t.observeLag(ctx)
-			wait(ctx, woken)
+			if n < batchSize {
+				wait(ctx, woken)
+			}
 		}
 	}
 	return nil
@@ -85,6 +88,9 @@ func (t *Tail) Step(ctx context.Context) (n int, err error) {
 	}
 	if err != nil {
 		return 0, fmt.Errorf("ledger reader %s: %w", t.Name, err)
+	}
+	if n > 0 && t.Committed != nil {
+		t.Committed()
 	}
 	return n, nil
 }
