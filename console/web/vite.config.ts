@@ -25,6 +25,19 @@ function emptyDist(): Plugin {
   };
 }
 
+/** MapLibre's package declares its worker free of side effects, and side effects are all it has: it would be left out. */
+function keepWorker(): Plugin {
+  return {
+    name: 'keep-worker',
+    enforce: 'pre',
+    async resolveId(id, importer, options) {
+      if (!id.includes('maplibre-gl-worker')) return null;
+      const found = await this.resolve(id, importer, { ...options, skipSelf: true });
+      return found && { ...found, moduleSideEffects: true };
+    },
+  };
+}
+
 // Where `vite dev` finds a running server.
 const backend = process.env.ZHIJIAO_BACKEND ?? 'http://127.0.0.1:8080';
 
@@ -60,8 +73,7 @@ export default defineConfig({
   },
   worker: {
     format: 'es',
-    // MapLibre's package calls its worker free of side effects; they are all it has.
-    rolldownOptions: { treeshake: { moduleSideEffects: true } },
+    plugins: () => [keepWorker()],
   },
   server: {
     host: '127.0.0.1',

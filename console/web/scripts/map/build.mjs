@@ -28,6 +28,8 @@ const credit = {
 
 const TIANMEN = '429006';
 const NEAR = [112.2, 30.1, 114.1, 31.2]; // around Tianmen: drawn in detail
+// Counties that became cities after the package was made.
+const RENAMED = { 京山县: '京山市', 监利县: '监利市' };
 const FAR_AREA = 6e-5, NEAR_AREA = 1.5e-6; // square degrees a corner must span to be kept
 const RING_AREA = 2e-4; // rings smaller than this are left out of the base map
 
@@ -36,7 +38,7 @@ function counties() {
   for (const city of readdirSync(source).sort()) {
     for (const file of readdirSync(join(source, city)).sort()) {
       for (const f of JSON.parse(readFileSync(join(source, city, file), 'utf8')).features) {
-        out.push({ type: 'Feature', id: String(f.id), properties: { name: f.properties.name }, geometry: f.geometry });
+        out.push({ type: 'Feature', id: String(f.id), properties: { name: RENAMED[f.properties.name] ?? f.properties.name }, geometry: f.geometry });
       }
     }
   }

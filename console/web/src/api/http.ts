@@ -1,6 +1,6 @@
 // One way to the server: JSON both ways, the session in a cookie, the token against forged requests in a header.
 
-import type { AlertDetail, AccountingRow, Alert, AlertPage, Id, Me, Snapshot, Summary, Track } from './types';
+import type { AlertDetail, AccountingRow, AlertPage, Id, Me, Snapshot, Summary, Track } from './types';
 
 /** What went wrong, in words the catalogues know. status 0: the server was not reached. */
 export class ApiError extends Error {
@@ -78,11 +78,11 @@ export const api = {
   summary: () => get<Summary>('/api/summary'),
   alerts: (f: AlertFilter, signal?: AbortSignal) => get<AlertPage>(`/api/alerts${query({ ...f })}`, signal),
   alert: (id: Id, signal?: AbortSignal) => get<AlertDetail>(`/api/alerts/${id}`, signal),
-  acknowledge: (id: Id, version: number) => post<Alert>(`/api/alerts/${id}/acknowledge`, { version }),
-  note: (id: Id, text: string) => post<Alert>(`/api/alerts/${id}/note`, { text }),
+  acknowledge: (id: Id, version: number) => post<AlertDetail>(`/api/alerts/${id}/acknowledge`, { version }),
+  note: (id: Id, text: string) => post<AlertDetail>(`/api/alerts/${id}/note`, { text }),
   close: (id: Id, body: { version: number; conclusion: string; text: string; follow_up_on?: string }) =>
-    post<Alert>(`/api/alerts/${id}/close`, body),
+    post<AlertDetail>(`/api/alerts/${id}/close`, body),
   track: (id: Id, from: string, until: string, signal?: AbortSignal) =>
     get<Track>(`/api/subjects/${id}/track${query({ from, until })}`, signal),
-  accounting: () => get<AccountingRow[] | { rows: AccountingRow[] }>('/api/accounting'),
+  accounting: () => get<{ rows: AccountingRow[] }>('/api/accounting'),
 };

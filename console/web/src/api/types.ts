@@ -34,7 +34,7 @@ export interface Position {
   lon: number;
   lat: number;
   fix_at: Instant;
-  accuracy_m: number | null;
+  accuracy_m: number; // 0 for unknown
   method: string;
   battery: number | null;
 }
@@ -81,8 +81,8 @@ export interface Alert {
   acknowledged_at: Instant | null;
   closed_by: Person | null;
   closed_at: Instant | null;
-  conclusion: string | null;
-  follow_up_on?: string | null;
+  conclusion?: string;
+  follow_up_on?: string;
   legal_basis: LegalBasis;
   sentence: { zh: string; en: string };
   position: { lon: number; lat: number } | null;
@@ -107,12 +107,12 @@ export interface Zone {
 
 export interface Org {
   id: Id;
-  parent_id: Id | null;
+  parent_id: Id; // 0 for none
   kind: string;
   name: string;
   short_name: string;
-  lon: number | null;
-  lat: number | null;
+  lon: number; // 0 and 0 for none
+  lat: number;
   open_alerts: number;
 }
 
@@ -123,7 +123,7 @@ export interface Summary {
   phones: number;
   checks_today: { asked: number; answered: number };
   open: Record<AlertClass, number>;
-  by_office: { org: OrgRef; open: number }[];
+  by_office: { org: Id; open: number }[];
   raised_24h: number[];
 }
 
@@ -131,6 +131,7 @@ export interface Snapshot {
   pos: number;
   now: Instant;
   clock: Clock;
+  data_at?: Instant | null;
   subjects: Subject[];
   alerts: Alert[];
   zones: Zone[];
@@ -166,6 +167,14 @@ export interface Contact {
   phone?: string;
 }
 
+/** What a violation was decided on. Fixes are in 1e-7 degrees and centimetres, as they were judged. */
+export interface Evidence extends Record<string, unknown> {
+  fixes?: Record<string, unknown>[];
+  rule_kind?: string;
+  document_no?: string;
+  thresholds?: Record<string, unknown>;
+}
+
 export interface AlertDetail extends Omit<Alert, 'subject'> {
   history: HistoryEntry[];
   violation: {
@@ -178,29 +187,24 @@ export interface AlertDetail extends Omit<Alert, 'subject'> {
     closed_at?: Instant | null;
     late?: boolean;
     engine?: string;
-    evidence?: Record<string, unknown> | null;
+    rule_id?: Id;
+    rule_version?: number;
+    evidence?: Evidence | null;
   } | null;
-  subject: { id: Id; label: string; name?: string | null; phone?: string | null; contacts?: Contact[] | null; masked?: boolean };
+  subject: { id: Id; label: string; unmasked: boolean; name?: string; phone?: string; address?: string; contacts?: Contact[] };
   zone: Zone | null;
-  rule: {
-    id?: Id;
-    version?: number;
-    kind?: string;
-    legal_basis?: string;
-    document_no?: string;
-    params?: Record<string, unknown> | null;
-  } | null;
   track: Fix[];
 }
 
 export interface AlertPage {
   alerts: Alert[];
-  next: string | null;
+  next: string; // empty at the end
 }
 
 export interface Track {
   fixes: Fix[];
-  gaps?: { from: Instant; until: Instant }[];
+  gaps: { from: Instant; until: Instant }[];
+  more?: boolean;
 }
 
 export interface AccountingRow {
@@ -215,7 +219,7 @@ export interface Moved {
   lon: number;
   lat: number;
   fix_at: Instant;
-  accuracy_m: number | null;
+  accuracy_m: number;
   method: string;
   battery: number | null;
   state: SubjectState;

@@ -77,7 +77,7 @@ const en: typeof zh = {
   },
   alert: {
     take: 'Take charge', note: 'Add note', close: 'Close', noteTitle: 'Add note', notePlaceholder: 'e.g. 22:20 called; says he delivers goods to Xiantao; told to return at once', noteSave: 'Save note', closeTitle: 'Close alert', conclusion: 'Conclusion',
-    conclusionPlaceholder: 'Choose a conclusion', closeText: 'What was found', closePlaceholder: 'How it was checked, and on what grounds', followUp: 'Check again on', followUpHint: 'What could not be verified needs a date to check again', closeSubmit: 'Close alert', cancel: 'Cancel',
+    closeText: 'What was found', closePlaceholder: 'How it was checked, and on what grounds', followUp: 'Check again on', followUpHint: 'What could not be verified needs a date to check again', closeSubmit: 'Close alert', cancel: 'Cancel',
     takeHint: 'Names and phones are shown to whoever is in charge', holder: '{name} took charge at {time}', closedBy: '{name} closed it at {time}', healedAt: 'Healed and closed by itself at {time}', followUpOn: 'Check again on {date}',
     conflictTaken: '{name} took charge of this alert at {time}.', conflictClosed: '{name} closed this alert at {time}.', conflictOther: 'This alert was just changed. The newest state is loaded; look at it before you act.', mine: 'You',
     timeline: 'History', evidence: 'Evidence', person: 'Subject', phone: 'Phone', contacts: 'Contacts', masked: 'Take charge to see name and phones', call: 'Call', name: 'Name', basis: 'Legal basis', rule: 'Rule', ruleText: '{kind} · version {version}',

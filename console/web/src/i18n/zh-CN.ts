@@ -75,7 +75,7 @@ export default {
   },
   alert: {
     take: '受理', note: '记录情况', close: '办结', noteTitle: '记录情况', notePlaceholder: '如：22:20 致电本人，称送货至仙桃，已要求立即返回', noteSave: '保存记录', closeTitle: '办结警情', conclusion: '核查结论',
-    conclusionPlaceholder: '请选择核查结论', closeText: '情况说明', closePlaceholder: '核查经过与依据', followUp: '再次核查日期', followUpHint: '无法核实的，须约定再次核查日期', closeSubmit: '确认办结', cancel: '取消',
+    closeText: '情况说明', closePlaceholder: '核查经过与依据', followUp: '再次核查日期', followUpHint: '无法核实的，须约定再次核查日期', closeSubmit: '确认办结', cancel: '取消',
     takeHint: '受理后显示姓名与联系方式，由您负责跟进', holder: '{name} 于 {time} 受理', closedBy: '{name} 于 {time} 办结', healedAt: '{time} 自行恢复，自动办结', followUpOn: '再次核查 {date}',
     conflictTaken: '{name} 已于 {time} 受理此警情。', conflictClosed: '{name} 已于 {time} 办结此警情。', conflictOther: '此警情刚被更新，已为您载入最新内容，请确认后再操作。', mine: '您',
     timeline: '经过', evidence: '证据', person: '对象', phone: '电话', contacts: '联系人', masked: '受理后显示姓名与联系方式', call: '拨打', name: '姓名', basis: '法律依据', rule: '监管规则', ruleText: '{kind} · 第 {version} 版',

@@ -77,6 +77,7 @@ export const useLive = defineStore('live', () => {
     zones.value = board.zones;
     orgs.value = board.orgs;
     summary.value = s.summary;
+    if (s.data_at) dataAt.value = Date.parse(s.data_at);
     setClock(s.clock, s.now);
     movedAt.value++;
     loaded.value = true;

@@ -192,10 +192,10 @@ export class CanvasView implements MapView {
       g.stroke();
       g.setLineDash([]);
     }
-    g.font = `${13 * this.scale}px ${FONT}`;
+    g.font = `${15 * this.scale}px ${FONT}`;
     g.textBaseline = 'middle';
     for (const o of this.scene.offices) {
-      if (o.lon === null || o.lat === null) continue;
+      if (o.lon === 0 && o.lat === 0) continue;
       const [x, y] = this.project([o.lon, o.lat]);
       g.strokeStyle = p.office;
       g.lineWidth = 1.5;
@@ -222,6 +222,6 @@ export class CanvasView implements MapView {
       g.stroke();
       g.globalAlpha = 1;
     }
-    for (const m of this.scene.marks) this.dot(m.at, m.selected ? 7 : 4.5, p.tone[m.tone], m.hollow, m.selected ? p.clusterText : undefined);
+    for (const m of this.scene.marks) this.dot(m.at, m.selected ? 7 : m.small ? 2.5 : 4.5, p.tone[m.tone], m.hollow, m.selected ? p.clusterText : undefined);
   }
 }

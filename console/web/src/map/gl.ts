@@ -4,40 +4,12 @@ import { Map as GlMap, setWorkerUrl, type GeoJSONSource, type Point, type StyleS
 import 'maplibre-gl/dist/maplibre-gl.css';
 import workerUrl from './worker?worker&url';
 import type { Bounds, LonLat } from '@/lib/geo';
+import { icons } from './icons';
 import { countyData, layers, sceneData, sources, type SourceName } from './layers';
 import { palette } from './palette';
 import { emptyScene, FONT, MOVE_MS, type Camera, type County, type MapEvents, type MapView, type Scene } from './scene';
 
 setWorkerUrl(workerUrl);
-
-/** Diagonal lines for prohibited places: a shape, so that colour is not the only sign. */
-function hatch(color: string): ImageData {
-  const n = 16;
-  const c = document.createElement('canvas');
-  c.width = c.height = n;
-  const g = c.getContext('2d')!;
-  g.strokeStyle = color;
-  g.lineWidth = 1.6;
-  g.globalAlpha = 0.7;
-  for (const d of [-n, 0, n]) {
-    g.beginPath();
-    g.moveTo(d - 1, n + 1);
-    g.lineTo(d + n + 1, -1);
-    g.stroke();
-  }
-  return g.getImageData(0, 0, n, n);
-}
-
-function square(color: string): ImageData {
-  const n = 18;
-  const c = document.createElement('canvas');
-  c.width = c.height = n;
-  const g = c.getContext('2d')!;
-  g.strokeStyle = color;
-  g.lineWidth = 3;
-  g.strokeRect(3, 3, n - 6, n - 6);
-  return g.getImageData(0, 0, n, n);
-}
 
 export class GlView implements MapView {
   private readonly map: GlMap;
@@ -85,13 +57,12 @@ export class GlView implements MapView {
   }
 
   private loaded(): void {
-    const p = palette(this.isDark);
-    for (const [name, image] of [['hatch', hatch(p.zoneLine)], ['office', square(p.office)]] as const) {
+    for (const [name, { image, pixelRatio }] of Object.entries(icons(palette(this.isDark)))) {
       if (this.map.hasImage(name)) this.map.removeImage(name);
-      this.map.addImage(name, image);
+      this.map.addImage(name, image, { pixelRatio });
     }
     this.ready = true;
-    const c = countyData(this.counties, this.home);
+    const c = countyData(this.counties, this.counties.find((x) => x.id === this.home) ?? null);
     this.data('counties', c.counties);
     this.data('names', c.names);
     this.push({ ...this.scene, ...this.pending });

@@ -3,6 +3,7 @@
 import type { Feature, FeatureCollection, Geometry } from 'geojson';
 import type { ExpressionSpecification, LayerSpecification, SourceSpecification } from 'maplibre-gl';
 import { circle, type LonLat } from '@/lib/geo';
+import { nameAt } from './base';
 import type { Palette } from './palette';
 import type { County, Scene } from './scene';
 
@@ -13,10 +14,10 @@ const feature = (geometry: Geometry, properties: Record<string, unknown>, id?: n
   ({ type: 'Feature', geometry, properties, ...(id === undefined ? {} : { id }) });
 const collect = (features: Feature[]): FeatureCollection => ({ type: 'FeatureCollection', features });
 
-export function countyData(all: County[], home: string | null): Record<'counties' | 'names', FeatureCollection> {
+export function countyData(all: County[], home: County | null): Record<'counties' | 'names', FeatureCollection> {
   return {
-    counties: collect(all.map((c) => feature({ type: 'MultiPolygon', coordinates: c.rings.map((r) => [r]) }, { home: c.id === home }))),
-    names: collect(all.filter((c) => c.id !== home).map((c) => feature(point(c.centre), { name: c.name }))),
+    counties: collect(all.map((c) => feature({ type: 'MultiPolygon', coordinates: c.rings.map((r) => [r]) }, { home: c === home }))),
+    names: collect(all.filter((c) => c !== home).map((c) => feature(point(nameAt(c, home)), { name: c.name }))),
   };
 }
 
@@ -29,8 +30,8 @@ export function sceneData(part: Partial<Scene>, whole: Scene): Partial<Record<So
     out.zones = collect(part.zones.map((z) => feature(z.geometry as Geometry, { purpose: z.purpose, name: z.name })));
   }
   if (part.offices) {
-    out.offices = collect(part.offices.filter((o) => o.lon !== null && o.lat !== null)
-      .map((o) => feature(point([o.lon!, o.lat!]), { name: o.short_name })));
+    out.offices = collect(part.offices.filter((o) => o.lon !== 0 && o.lat !== 0)
+      .map((o) => feature(point([o.lon, o.lat]), { name: o.short_name })));
   }
   if (part.dots || part.selected !== undefined) {
     const dots = whole.dots.map((d) => feature(point(d.at), { id: d.id, look: d.look, hollow: d.hollow, selected: d.id === whole.selected }, d.id));
@@ -49,7 +50,7 @@ export function sceneData(part: Partial<Scene>, whole: Scene): Partial<Record<So
       circles.push(feature({ type: 'Polygon', coordinates: [circle(whole.focus.at, whole.focus.accuracy)] }, { tone: 'plain', selected: true }));
     }
     out.circles = collect(circles);
-    out.marks = collect(whole.marks.map((m) => feature(point(m.at), { key: m.key, tone: m.tone, hollow: m.hollow, selected: m.selected }, m.key)));
+    out.marks = collect(whole.marks.map((m) => feature(point(m.at), { key: m.key, tone: m.tone, hollow: m.hollow, selected: m.selected, small: m.small ?? false }, m.key)));
   }
   return out;
 }
@@ -73,7 +74,6 @@ const looks = (p: Palette): ExpressionSpecification => [
 export function layers(p: Palette, scale: number): LayerSpecification[] {
   const text = (size: number) => ({ 'text-font': ['Noto Sans SC'], 'text-size': size * scale });
   const halo = (color: string) => ({ 'text-color': color, 'text-halo-color': p.halo, 'text-halo-width': 1.4 });
-  const hollowDot: ExpressionSpecification = ['any', ['get', 'hollow'], ['match', ['get', 'look'], ['silent', 'unverifiable'], true, false]];
   return [
     { id: 'ground', type: 'background', paint: { 'background-color': p.ground } },
     { id: 'county', type: 'fill', source: 'counties', paint: { 'fill-color': ['case', ['get', 'home'], p.home, p.county], 'fill-antialias': false } },
@@ -82,22 +82,25 @@ export function layers(p: Palette, scale: number): LayerSpecification[] {
     { id: 'zone-hatch', type: 'fill', source: 'zones', filter: ['==', ['get', 'purpose'], 'prohibited'], paint: { 'fill-pattern': 'hatch', 'fill-opacity': 0.75 } },
     { id: 'zone-fill', type: 'fill', source: 'zones', filter: ['!=', ['get', 'purpose'], 'prohibited'], paint: { 'fill-color': p.zoneFill, 'fill-opacity': 0.06 } },
     { id: 'zone-line', type: 'line', source: 'zones', paint: { 'line-color': p.zoneLine, 'line-width': ['case', ['==', ['get', 'purpose'], 'prohibited'], 2, 1.8] } },
-    { id: 'names', type: 'symbol', source: 'names', minzoom: 7.6, layout: { 'text-field': ['get', 'name'], ...text(13), 'text-padding': 6 }, paint: halo(p.countyText) },
+    { id: 'names', type: 'symbol', source: 'names', minzoom: 7.6, layout: { 'text-field': ['get', 'name'], ...text(15), 'text-padding': 6 }, paint: halo(p.countyText) },
     { id: 'circles', type: 'fill', source: 'circles', paint: { 'fill-color': tones(p), 'fill-opacity': ['case', ['get', 'selected'], 0.22, 0.08] } },
     { id: 'circles-line', type: 'line', source: 'circles', paint: { 'line-color': tones(p), 'line-width': ['case', ['get', 'selected'], 2, 1], 'line-opacity': ['case', ['get', 'selected'], 0.95, 0.4] } },
     { id: 'lines', type: 'line', source: 'lines', layout: { 'line-join': 'round', 'line-cap': 'round' }, paint: { 'line-color': p.track, 'line-width': 1.8, 'line-opacity': 0.75 } },
     { id: 'offices', type: 'symbol', source: 'offices', minzoom: 8,
-      layout: { 'icon-image': 'office', 'icon-size': scale * 0.5, 'icon-allow-overlap': true, 'text-field': ['get', 'name'], ...text(13), 'text-anchor': 'left', 'text-offset': [0.7, 0], 'text-optional': true, 'text-padding': 3 },
+      layout: { 'icon-image': 'office', 'icon-size': scale, 'icon-allow-overlap': true, 'text-field': ['get', 'name'], ...text(15), 'text-anchor': 'left', 'text-offset': [0.7, 0], 'text-optional': true, 'text-padding': 3 },
       paint: halo(p.officeText) },
     { id: 'clusters', type: 'circle', source: 'dots', filter: ['has', 'point_count'],
-      paint: { 'circle-color': p.cluster, 'circle-radius': ['*', scale, ['step', ['get', 'point_count'], 11, 20, 14, 80, 18]], 'circle-opacity': 0.92, 'circle-stroke-color': p.look.silent, 'circle-stroke-width': 1 } },
+      paint: { 'circle-color': p.cluster, 'circle-radius': ['*', scale, ['step', ['get', 'point_count'], 12, 20, 15, 80, 19]], 'circle-opacity': 0.92, 'circle-stroke-color': p.look.silent, 'circle-stroke-width': 1 } },
     { id: 'cluster-count', type: 'symbol', source: 'dots', filter: ['has', 'point_count'],
-      layout: { 'text-field': ['get', 'point_count_abbreviated'], ...text(12.5), 'text-allow-overlap': true }, paint: { 'text-color': p.clusterText } },
-    { id: 'dots', type: 'circle', source: 'dots', filter: ['!', ['has', 'point_count']],
-      paint: { 'circle-radius': 4.2 * scale, 'circle-color': ['case', hollowDot, p.ground, looks(p)], 'circle-stroke-color': looks(p), 'circle-stroke-width': 1.6 * scale } },
+      layout: { 'text-field': ['get', 'point_count_abbreviated'], ...text(15), 'text-allow-overlap': true }, paint: { 'text-color': p.clusterText } },
+    { id: 'dots', type: 'symbol', source: 'dots', filter: ['!', ['has', 'point_count']],
+      layout: {
+        'icon-image': ['match', ['get', 'look'], 'silent', 'dot-silent', 'unverifiable', 'dot-unverifiable', ['case', ['get', 'hollow'], 'dot-hollow', 'dot']],
+        'icon-size': scale, 'icon-allow-overlap': true, 'icon-ignore-placement': true,
+      } },
     { id: 'alerting', type: 'circle', source: 'alerting',
-      paint: { 'circle-radius': ['*', scale, ['case', ['get', 'selected'], 8, 6.5]], 'circle-color': ['case', hollowDot, p.ground, looks(p)], 'circle-stroke-color': ['case', ['get', 'selected'], p.clusterText, looks(p)], 'circle-stroke-width': 2.2 * scale } },
+      paint: { 'circle-radius': ['*', scale, ['case', ['get', 'selected'], 8, 6.5]], 'circle-color': ['case', ['get', 'hollow'], p.ground, looks(p)], 'circle-stroke-color': ['case', ['get', 'selected'], p.clusterText, looks(p)], 'circle-stroke-width': 2.2 * scale } },
     { id: 'marks', type: 'circle', source: 'marks',
-      paint: { 'circle-radius': ['case', ['get', 'selected'], 7, 4.5], 'circle-color': ['case', ['get', 'hollow'], p.ground, tones(p)], 'circle-stroke-color': ['case', ['get', 'selected'], p.clusterText, tones(p)], 'circle-stroke-width': 2 } },
+      paint: { 'circle-radius': ['case', ['get', 'selected'], 7, ['get', 'small'], 2.2, 4.5], 'circle-color': ['case', ['get', 'hollow'], p.ground, tones(p)], 'circle-stroke-color': ['case', ['get', 'selected'], p.clusterText, tones(p)], 'circle-stroke-width': ['case', ['get', 'small'], 1, 2] } },
   ];
 }

@@ -21,6 +21,7 @@ export interface Mark {
   accuracy: number; // metres, 0 unknown
   tone: 'plain' | 'out' | 'in' | 'unsure' | 'doubtful';
   selected: boolean;
+  small?: boolean; // one of many
 }
 
 export interface County {
