@@ -18,8 +18,23 @@ const (
 	AuditAdmin    Role = "audit_admin"
 )
 
+// Roles are all of them.
+var Roles = []Role{Commander, OfficerRole, SystemAdmin, SecurityAdmin, AuditAdmin}
+
 // caseRoles see cases.
 var caseRoles = []Role{Commander, OfficerRole}
+
+// wallRole goes on being shown what changes when nobody has touched the screen for long: a wall is looked at, not used.
+// Whatever a person asks for, and every act, needs a new login then.
+const wallRole = Commander
+
+func roleNames(roles []Role) []string {
+	out := make([]string, len(roles))
+	for i, r := range roles {
+		out[i] = string(r)
+	}
+	return out
+}
 
 // account is who is logged in.
 type account struct {
@@ -41,10 +56,10 @@ type session struct {
 	hash    []byte
 	account account
 	csrf    string
-	expires time.Time
+	idle    bool // nobody has asked for anything for long
 }
 
-// Sessions end after so long without a request, and at the latest so long after login (ASVS 7.3; machine time).
+// Sessions end after so long without a person asking for anything, and at the latest so long after login (ASVS 7.3; machine time).
 const (
 	sessionIdle = 30 * time.Minute
 	sessionMost = 12 * time.Hour

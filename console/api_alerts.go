@@ -3,9 +3,10 @@ package console
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"zhijiao/alerts"
@@ -24,7 +25,10 @@ func (s *Server) listAlerts(w http.ResponseWriter, r *request) error {
 		f.State = alerts.Closed
 	case "all":
 	default:
-		return problem{http.StatusBadRequest, "unknown", "state", nil}
+		return problem{http.StatusUnprocessableEntity, "unknown", "state", nil}
+	}
+	if f.Class != "" && !slices.Contains([]alerts.Class{alerts.Alarm, alerts.Reminder, alerts.Lead}, f.Class) {
+		return problem{http.StatusUnprocessableEntity, "unknown", "class", nil}
 	}
 	for name, to := range map[string]func(int64){
 		"org": func(n int64) { f.Org = id.Org(n) }, "before": func(n int64) { f.Before = alerts.ID(n) }, "limit": func(n int64) { f.Limit = int(n) },
@@ -32,7 +36,7 @@ func (s *Server) listAlerts(w http.ResponseWriter, r *request) error {
 		if v := q.Get(name); v != "" {
 			n, err := strconv.ParseInt(v, 10, 64)
 			if err != nil || n <= 0 {
-				return problem{http.StatusBadRequest, "malformed", name, nil}
+				return problem{http.StatusUnprocessableEntity, "malformed", name, nil}
 			}
 			to(n)
 		}
@@ -48,9 +52,9 @@ func (s *Server) listAlerts(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	next := ""
+	var next *string
 	if len(list) == f.Limit {
-		next = strconv.FormatInt(int64(list[len(list)-1].ID), 10)
+		next = given(strconv.FormatInt(int64(list[len(list)-1].ID), 10))
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"alerts": views, "next": next})
 	return nil
@@ -68,7 +72,7 @@ type eventView struct {
 type personView struct {
 	ID       int64                 `json:"id"`
 	Label    string                `json:"label"`
-	Unmasked bool                  `json:"unmasked"`
+	Masked   bool                  `json:"masked"`
 	Name     string                `json:"name,omitempty"`
 	Phone    string                `json:"phone,omitempty"`
 	Address  string                `json:"address,omitempty"`
@@ -76,25 +80,35 @@ type personView struct {
 }
 
 type violationView struct {
-	ID        int64           `json:"id"`
-	Kind      string          `json:"kind"`
-	State     string          `json:"state"`
-	Version   int             `json:"version"`
-	OpenedAt  time.Time       `json:"opened_at"`
-	DecidedAt time.Time       `json:"decided_at"`
-	ClosedAt  *time.Time      `json:"closed_at"`
-	Late      bool            `json:"late"`
-	Engine    string          `json:"engine"`
-	Rule      int64           `json:"rule_id"`
-	RuleVer   int             `json:"rule_version"`
-	Evidence  json.RawMessage `json:"evidence"`
+	ID        int64        `json:"id"`
+	Kind      string       `json:"kind"`
+	State     string       `json:"state"`
+	Version   int          `json:"version"`
+	OpenedAt  time.Time    `json:"opened_at"`
+	DecidedAt time.Time    `json:"decided_at"`
+	ClosedAt  *time.Time   `json:"closed_at"`
+	Late      bool         `json:"late"`
+	Engine    string       `json:"engine"`
+	Rule      int64        `json:"rule_id"`
+	RuleVer   int          `json:"rule_version"`
+	Evidence  evidenceView `json:"evidence"`
+}
+
+// ruleView is the version of the rule it was decided on.
+type ruleView struct {
+	ID         int64           `json:"id"`
+	Version    int             `json:"version"`
+	Kind       string          `json:"kind"`
+	Basis      string          `json:"legal_basis"`
+	DocumentNo string          `json:"document_no"`
+	Params     json.RawMessage `json:"params"`
 }
 
 type fixView struct {
 	Lon      float64   `json:"lon"`
 	Lat      float64   `json:"lat"`
 	FixAt    time.Time `json:"fix_at"`
-	Accuracy float64   `json:"accuracy_m"`
+	Accuracy *float64  `json:"accuracy_m"`
 	Speed    *float64  `json:"speed_mps"`
 	Method   string    `json:"method"`
 	Flags    int       `json:"flags"`
@@ -111,6 +125,7 @@ type alertPage struct {
 	History   []eventView   `json:"history"`
 	Violation violationView `json:"violation"`
 	Zone      *zoneView     `json:"zone"`
+	Rule      *ruleView     `json:"rule"`
 	Track     []fixView     `json:"track"`
 }
 
@@ -145,7 +160,7 @@ func (s *Server) alertPage(r *request, alert alerts.ID) (alertPage, error) {
 	if page.Subject, err = s.personOf(r, &a, views[0].Subject.Label); err != nil {
 		return page, err
 	}
-	if page.History, err = s.historyOf(ctx, alert); err != nil {
+	if page.History, err = s.eventsOf(ctx, alert); err != nil {
 		return page, err
 	}
 	recorded, err := geofence.ViolationsByID(ctx, s.Pool, []geofence.ViolationID{a.Violation})
@@ -154,7 +169,10 @@ func (s *Server) alertPage(r *request, alert alerts.ID) (alertPage, error) {
 	}
 	v := recorded[a.Violation]
 	page.Violation = violationView{int64(v.Violation), string(v.Kind), string(v.State), v.Version, v.OpenedAt, v.DecidedAt, instant(v.ClosedAt), v.Late, v.Engine,
-		int64(v.Rule), v.RuleVersion, v.Evidence}
+		int64(v.Rule), v.RuleVersion, viewEvidence(&v)}
+	if page.Rule, err = s.ruleOf(ctx, s.Pool, v.Rule, v.RuleVersion); err != nil {
+		return page, err
+	}
 	var zone *geofence.Zone
 	if v.Zone != 0 {
 		d, err := geofence.DrawnVersion(ctx, s.Pool, v.Zone, v.ZoneVersion)
@@ -195,7 +213,7 @@ func viewFixes(fixes []geofence.TrackFix, zone *geofence.Zone) []fixView {
 	out := make([]fixView, 0, len(fixes))
 	p := geofence.DefaultParams(geofence.StayIn)
 	for _, f := range fixes {
-		v := fixView{f.Lon, f.Lat, f.At, f.AccuracyM, nil, f.Method.String(), int(f.Flags), f.Battery, string(f.Class), "", nil}
+		v := fixView{f.Lon, f.Lat, f.At, given(f.AccuracyM), nil, f.Method.String(), int(f.Flags), f.Battery, string(f.Class), "", nil}
 		if f.SpeedMPS >= 0 {
 			v.Speed = &f.SpeedMPS
 		}
@@ -212,7 +230,7 @@ func viewFixes(fixes []geofence.TrackFix, zone *geofence.Zone) []fixView {
 // personOf is the subject of an alert: masked, unless the caller holds the open alert. Then the alert is the purpose, and the
 // view just recorded says so (R107).
 func (s *Server) personOf(r *request, a *alerts.Alert, label string) (personView, error) {
-	v := personView{ID: int64(a.Subject), Label: label}
+	v := personView{ID: int64(a.Subject), Label: label, Masked: true}
 	if a.State != alerts.Acknowledged || a.AcknowledgedBy != r.session.account.ID {
 		return v, nil
 	}
@@ -220,11 +238,11 @@ func (s *Server) personOf(r *request, a *alerts.Alert, label string) (personView
 	if err != nil {
 		return v, err
 	}
-	v.Unmasked, v.Name, v.Phone, v.Address, v.Contacts = true, p.Name, p.Phone, p.Address, p.Contacts
+	v.Masked, v.Name, v.Phone, v.Address, v.Contacts = false, p.Name, p.Phone, p.Address, p.Contacts
 	return v, nil
 }
 
-func (s *Server) historyOf(ctx context.Context, alert alerts.ID) ([]eventView, error) {
+func (s *Server) eventsOf(ctx context.Context, alert alerts.ID) ([]eventView, error) {
 	events, err := s.Alerts.History(ctx, s.Pool, alert)
 	if err != nil {
 		return nil, err
@@ -250,11 +268,7 @@ func (s *Server) historyOf(ctx context.Context, alert alerts.ID) ([]eventView, e
 
 // act is who does what to an alert, from where.
 func (s *Server) act(r *request, alert alerts.ID, version int) alerts.Act {
-	client, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		client = r.RemoteAddr
-	}
-	return alerts.Act{Alert: alert, Account: r.session.account.ID, Scope: r.scope(), Version: version, Client: client}
+	return alerts.Act{Alert: alert, Account: r.session.account.ID, Scope: r.scope(), Version: version, Client: r.client()}
 }
 
 // answer sends the alert's page after an act.
@@ -264,6 +278,14 @@ func (s *Server) answer(w http.ResponseWriter, r *request, a alerts.Alert) error
 		return err
 	}
 	writeJSON(w, http.StatusOK, page)
+	return nil
+}
+
+// storable refuses the one character that PostgreSQL cannot keep; everything else is kept as it was typed.
+func storable(field, text string) error {
+	if strings.ContainsRune(text, 0) {
+		return problem{http.StatusUnprocessableEntity, "malformed", field, nil}
+	}
 	return nil
 }
 
@@ -296,6 +318,9 @@ func (s *Server) noteAlert(w http.ResponseWriter, r *request) error {
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
+	if err := storable("text", in.Text); err != nil {
+		return err
+	}
 	a, err := s.Alerts.Note(r.Context(), s.act(r, alerts.ID(n), 0), in.Text)
 	if err != nil {
 		return err
@@ -315,6 +340,9 @@ func (s *Server) closeAlert(w http.ResponseWriter, r *request) error {
 		return alerts.ErrNotFound
 	}
 	if err := readJSON(r, &in); err != nil {
+		return err
+	}
+	if err := storable("text", in.Text); err != nil {
 		return err
 	}
 	c := alerts.Conclude{Conclusion: in.Conclusion, Text: in.Text}

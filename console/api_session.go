@@ -1,12 +1,12 @@
 package console
 
 import (
+	"context"
 	"errors"
-	"net"
 	"net/http"
+	"regexp"
+	"strconv"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"zhijiao/internal/clock"
 )
@@ -67,8 +67,8 @@ func (s *Server) me(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// login opens a session. Whether the name is unknown, the password wrong or the account locked is not told apart, in words
-// or in time (ASVS 6.3.8).
+// login opens a session. Whether the name is unknown or the password wrong is not told apart, in words, in time or by who is
+// stopped (ASVS 6.3.8).
 func (s *Server) login(w http.ResponseWriter, r *request) error {
 	var in struct {
 		Name     string `json:"name"`
@@ -77,55 +77,84 @@ func (s *Server) login(w http.ResponseWriter, r *request) error {
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
-	client, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		client = r.RemoteAddr
-	}
-	if wait := s.limiter.take(client, time.Now()); wait > 0 {
-		return problem{http.StatusTooManyRequests, "too_many_logins", "", map[string]any{"retry_after_s": int(wait.Seconds()) + 1}}
-	}
-	bad := problem{http.StatusUnauthorized, "bad_login", "", nil}
-	c, err := s.candidate(r.Context(), in.Name)
-	if errors.Is(err, pgx.ErrNoRows) {
-		_, _, _ = s.hasher.check(r.Context(), in.Password, s.decoy)
-		return bad
-	}
-	if err != nil {
-		return err
-	}
-	ok, stale, err := s.hasher.check(r.Context(), in.Password, c.phc)
-	if err != nil {
-		return err
-	}
-	if !ok || c.locked {
-		if !ok {
-			if err := s.loginFailed(r.Context(), c.id); err != nil {
-				return err
-			}
-		}
-		s.Log.Info("login refused", "account_id", int64(c.id), "locked", c.locked)
-		return bad
-	}
-	rehash := ""
-	if stale {
-		if rehash, err = s.hasher.hash(r.Context(), in.Password); err != nil {
+	client := r.client()
+	wait := s.limiter.take(client, time.Now())
+	if wait <= 0 {
+		var err error
+		if wait, err = s.locked(r.Context(), in.Name, client); err != nil {
 			return err
 		}
 	}
-	earlier, _ := s.tokenHash(r.Request)
-	token, err := s.openSession(r.Context(), c.id, client, earlier, rehash)
+	if wait > 0 {
+		seconds := int(wait/time.Second) + 1
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+		return problem{http.StatusTooManyRequests, "too_many_logins", "", map[string]any{"retry_after_s": seconds}}
+	}
+	c, rehash, err := s.checkLogin(r.Context(), in.Name, in.Password)
+	if errors.Is(err, errRefused) {
+		if err := s.loginFailed(r.Context(), in.Name, client); err != nil {
+			return err
+		}
+		s.Log.Info("login refused", "account_id", int64(c.id), "client", client)
+		return problem{http.StatusUnauthorized, "bad_login", "", nil}
+	}
 	if err != nil {
 		return err
+	}
+	earlier, _ := s.tokenHash(r.Request)
+	token, err := s.openSession(r.Context(), c, in.Name, client, earlier, rehash)
+	if err != nil {
+		return err
+	}
+	if earlier != nil {
+		s.hub.dropSession(earlier)
 	}
 	s.limiter.clear(client)
-	s.setCookie(w, token, int(sessionMost.Seconds()))
-	v, err := s.session(r.Context(), sumOf(token))
+	v, err := s.session(r.Context(), sumOf(token), false)
 	if err != nil {
 		return err
 	}
+	s.setCookie(w, token, int(sessionMost.Seconds()))
 	writeJSON(w, http.StatusOK, s.meOf(v))
 	return nil
 }
+
+var errRefused = errors.New("login refused")
+
+// checkLogin computes one hash whatever is asked. rehash is the hash to keep from now on, where the old one is of another
+// kind.
+func (s *Server) checkLogin(ctx context.Context, name, password string) (c candidate, rehash string, err error) {
+	c.phc = s.decoy
+	if len(password) > passwordMost {
+		password = "" // it is nobody's
+	}
+	known := accountName.MatchString(name)
+	if known {
+		found, err := s.candidate(ctx, name)
+		switch {
+		case err == nil:
+			c = found
+		case errors.Is(err, errNoAccount):
+			known = false
+		default:
+			return c, "", err
+		}
+	}
+	ok, stale, err := s.hasher.check(ctx, password, c.phc)
+	if err != nil {
+		return c, "", err
+	}
+	if !ok || !known {
+		return c, "", errRefused
+	}
+	if stale {
+		rehash, err = s.hasher.hash(ctx, password)
+	}
+	return c, rehash, err
+}
+
+// accountName is what the database takes for one.
+var accountName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,62}$`)
 
 func (s *Server) logout(w http.ResponseWriter, r *request) error {
 	if err := s.endSession(r.Context(), r.session.hash); err != nil {

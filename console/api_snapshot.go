@@ -12,19 +12,20 @@ import (
 	"zhijiao/geofence"
 	"zhijiao/internal/id"
 	"zhijiao/internal/ledger"
+	"zhijiao/supervision"
 )
 
 type positionView struct {
 	Lon      float64   `json:"lon"`
 	Lat      float64   `json:"lat"`
 	FixAt    time.Time `json:"fix_at"`
-	Accuracy float64   `json:"accuracy_m"`
+	Accuracy *float64  `json:"accuracy_m"`
 	Method   string    `json:"method"`
 	Battery  *int      `json:"battery"`
 }
 
 func viewPosition(c *geofence.Current) positionView {
-	return positionView{c.Lon, c.Lat, c.FixAt, c.AccuracyM, c.Method.String(), c.Battery}
+	return positionView{c.Lon, c.Lat, c.FixAt, given(c.AccuracyM), c.Method.String(), c.Battery}
 }
 
 type subjectView struct {
@@ -57,7 +58,7 @@ func viewZone(d *geofence.Drawn) zoneView {
 
 type orgView struct {
 	ID         int64    `json:"id"`
-	ParentID   int64    `json:"parent_id"`
+	ParentID   *int64   `json:"parent_id"`
 	Kind       string   `json:"kind"`
 	Name       string   `json:"name"`
 	ShortName  string   `json:"short_name"`
@@ -127,21 +128,21 @@ func (s *Server) snapshotIn(ctx context.Context, tx pgx.Tx, scope id.Org) (v sna
 	if err != nil {
 		return v, err
 	}
-	if v.Orgs, err = s.orgsIn(ctx, scope, counts); err != nil {
+	if v.Orgs, err = s.orgsIn(ctx, tx, scope, counts); err != nil {
 		return v, err
 	}
 	v.Summary, err = s.summaryOf(ctx, tx, scope)
 	return v, err
 }
 
-func (s *Server) orgsIn(ctx context.Context, scope id.Org, counts alerts.Counts) ([]orgView, error) {
-	orgs, err := s.Supervision.Orgs(ctx, scope)
+func (s *Server) orgsIn(ctx context.Context, q querier, scope id.Org, counts alerts.Counts) ([]orgView, error) {
+	orgs, err := supervision.Orgs(ctx, q, scope)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]orgView, 0, len(orgs))
 	for _, o := range orgs {
-		out = append(out, orgView{int64(o.ID), int64(o.Parent), string(o.Kind), o.Name, o.ShortName, o.Lon, o.Lat, counts.ByOrg[o.ID]})
+		out = append(out, orgView{int64(o.ID), given(int64(o.Parent)), string(o.Kind), o.Name, o.ShortName, o.Lon, o.Lat, counts.ByOrg[o.ID]})
 	}
 	return out, nil
 }
@@ -169,7 +170,7 @@ func (s *Server) subjectsIn(ctx context.Context, q querier, scope id.Org, now ti
 	}
 	out := make([]subjectView, 0, len(subjects))
 	for _, p := range subjects {
-		v := subjectView{ID: int64(p.ID), Label: p.Label(), Surname: p.Surname, Office: officeRef{int64(p.Office), p.OfficeShort}, Tail: p.Tail(), Channel: "none", State: "ok"}
+		v := subjectView{ID: int64(p.ID), Label: p.Label(), Surname: p.Surname, Office: officeRef{int64(p.Office), p.OfficeShort}, Tail: p.Tail(), Channel: "none", State: stateOK}
 		if c := channels[p.ID]; c != "" {
 			v.Channel = c
 		}

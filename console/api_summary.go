@@ -1,17 +1,20 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"slices"
 
 	"zhijiao/alerts"
 	"zhijiao/devices"
 	"zhijiao/internal/id"
+	"zhijiao/supervision"
 )
 
 type officeLoad struct {
-	Org  int64 `json:"org"`
-	Open int   `json:"open"`
+	Org  officeRef `json:"org"`
+	Open int       `json:"open"`
 }
 
 type summaryView struct {
@@ -45,7 +48,7 @@ func (s *Server) summaryOf(ctx context.Context, q querier, scope id.Org) (summar
 		switch devices.Class(class) {
 		case devices.Wristband:
 			v.Wristbands++
-			if states[subject] == "silent" {
+			if states[subject] == stateSilent {
 				v.WristbandsSilent++
 			}
 		case devices.Phone:
@@ -64,13 +67,13 @@ func (s *Server) summaryOf(ctx context.Context, q querier, scope id.Org) (summar
 	for _, c := range []alerts.Class{alerts.Alarm, alerts.Reminder, alerts.Lead} {
 		v.Open[string(c)] = counts.ByClass[c]
 	}
-	orgs, err := s.Supervision.Orgs(ctx, scope)
+	orgs, err := supervision.Orgs(ctx, q, scope)
 	if err != nil {
 		return v, err
 	}
 	for _, o := range orgs {
 		if n := counts.ByOrg[o.ID]; n > 0 {
-			v.ByOffice = append(v.ByOffice, officeLoad{int64(o.ID), n})
+			v.ByOffice = append(v.ByOffice, officeLoad{officeRef{int64(o.ID), o.ShortName}, n})
 		}
 	}
 	v.Raised24h, err = s.Alerts.RaisedByHour(ctx, q, scope, now)
@@ -103,6 +106,9 @@ func (s *Server) accounting(w http.ResponseWriter, r *request) error {
 	for k, n := range counts {
 		rows = append(rows, countView{k.Kind, k.Outcome, k.Reason, n})
 	}
+	slices.SortFunc(rows, func(a, b countView) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Outcome, b.Outcome), cmp.Compare(a.Reason, b.Reason))
+	})
 	writeJSON(w, http.StatusOK, map[string]any{"rows": rows, "open": counts.Open()})
 	return nil
 }

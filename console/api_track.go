@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"zhijiao/geofence"
@@ -19,37 +20,75 @@ type gapView struct {
 	Until time.Time `json:"until"`
 }
 
-// track is where a subject was, as reported. That it was looked at is logged with who and whose, by number (R107).
+// purposes are the reasons one may give for looking at a person's track without holding their alert (R107).
+var purposes = []string{"check", "investigation", "approval", "handover"}
+
+// purposeAlert is the reason that needs no words: the caller holds an open alert about the person.
+const purposeAlert = "alert"
+
+// track is where a subject was, as reported. That it was looked at is recorded before it is shown, with its purpose.
 func (s *Server) track(w http.ResponseWriter, r *request) error {
 	n, ok := r.pathID("subject")
 	if !ok {
 		return geofence.ErrNotFound
 	}
-	now := s.Clock.Now()
-	from, until := now.Add(-4*time.Hour), now.Add(time.Minute)
-	for name, to := range map[string]*time.Time{"from": &from, "until": &until} {
-		if v := r.URL.Query().Get(name); v != "" {
-			t, err := time.Parse(time.RFC3339, v)
-			if err != nil {
-				return problem{http.StatusBadRequest, "malformed", name, nil}
-			}
-			*to = t
-		}
+	ctx, subject, now := r.Context(), id.Subject(n), s.Clock.Now()
+	if _, err := s.Supervision.Subject(ctx, s.Pool, r.scope(), subject); err != nil {
+		return err
 	}
-	if !until.After(from) || until.Sub(from) > longestTrack {
-		return problem{http.StatusBadRequest, "out_of_range", "until", nil}
-	}
-	fixes, err := geofence.ReadTrack(r.Context(), s.Pool, r.scope(), now, id.Subject(n), from, until, maxTrack)
+	from, until, err := stretch(r, now)
 	if err != nil {
 		return err
 	}
-	s.Log.Info("a track was looked at", "account_id", int64(r.session.account.ID), "subject_id", n)
+	purpose := r.URL.Query().Get("purpose")
+	held, err := s.heldAlert(ctx, s.Pool, r.scope(), r.session.account.ID, subject)
+	switch {
+	case err != nil:
+		return err
+	case held != 0:
+		purpose = purposeAlert
+	case purpose == "":
+		return problem{http.StatusUnprocessableEntity, "required", "purpose", map[string]any{"one_of": purposes}}
+	case !slices.Contains(purposes, purpose):
+		return problem{http.StatusUnprocessableEntity, "unknown", "purpose", map[string]any{"one_of": purposes}}
+	}
+	if err := s.recordAccess(ctx, s.Pool, r, subject, purpose, held, from, until); err != nil {
+		return err
+	}
+	fixes, err := geofence.ReadTrack(ctx, s.Pool, r.scope(), now, subject, from, until, maxTrack)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"fixes": viewFixes(fixes, nil), "gaps": gapsOf(fixes), "more": len(fixes) == maxTrack, "purpose": purpose})
+	return nil
+}
+
+// stretch is the time asked for: the last four hours where nothing is said.
+func stretch(r *request, now time.Time) (from, until time.Time, err error) {
+	until = now.Add(time.Minute)
+	from = until.Add(-4 * time.Hour)
+	for name, to := range map[string]*time.Time{"from": &from, "until": &until} {
+		v := r.URL.Query().Get(name)
+		if v == "" {
+			continue
+		}
+		if *to, err = time.Parse(time.RFC3339, v); err != nil {
+			return from, until, problem{http.StatusUnprocessableEntity, "malformed", name, nil}
+		}
+	}
+	if !until.After(from) || until.Sub(from) > longestTrack {
+		return from, until, problem{http.StatusUnprocessableEntity, "out_of_range", "until", nil}
+	}
+	return from, until, nil
+}
+
+// gapsOf is where the line is broken.
+func gapsOf(fixes []geofence.TrackFix) []gapView {
 	gaps := []gapView{}
 	for i := 1; i < len(fixes); i++ {
 		if fixes[i].At.Sub(fixes[i-1].At) > gap {
 			gaps = append(gaps, gapView{fixes[i-1].At, fixes[i].At})
 		}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"fixes": viewFixes(fixes, nil), "gaps": gaps, "more": len(fixes) == maxTrack})
-	return nil
+	return gaps
 }

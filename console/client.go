@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -29,8 +28,7 @@ type client struct {
 	hub     *hub
 	conn    *websocket.Conn
 	session session
-	orgs    atomic.Pointer[map[id.Org]bool]
-	ctx     context.Context
+	orgs    map[id.Org]bool // what it may see; its writer's own
 	cancel  context.CancelFunc
 	once    sync.Once
 	reason  string
@@ -44,7 +42,7 @@ func (c *client) end(reason string) {
 	})
 }
 
-var upgrader = websocket.Upgrader{ReadBufferSize: 512, WriteBufferSize: 16 << 10, EnableCompression: false, CheckOrigin: sameOrigin}
+var upgrader = websocket.Upgrader{ReadBufferSize: 512, WriteBufferSize: 16 << 10, CheckOrigin: sameOrigin}
 
 // sameOrigin refuses a page of another site (ASVS 4.4.2): a browser always sends Origin here.
 func sameOrigin(r *http.Request) bool {
@@ -58,8 +56,11 @@ func (s *Server) websocket(w http.ResponseWriter, r *request) error {
 	if err != nil || pos < 0 {
 		return problem{http.StatusBadRequest, "malformed", "pos", nil}
 	}
-	if !sameOrigin(r.Request) {
+	if r.Header.Get("Origin") != "" && !sameOrigin(r.Request) || r.Header.Get("Upgrade") != "" && !sameOrigin(r.Request) {
 		return problem{http.StatusForbidden, "cross_origin", "", nil}
+	}
+	if !websocket.IsWebSocketUpgrade(r.Request) {
+		return problem{http.StatusBadRequest, "not_a_websocket", "", nil}
 	}
 	orgs, err := s.orgSet(r.Context(), r.scope())
 	if err != nil {
@@ -69,36 +70,43 @@ func (s *Server) websocket(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return nil // Upgrade has answered
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
-	c := &client{hub: s.hub, conn: conn, session: r.session, ctx: ctx, cancel: cancel}
-	c.orgs.Store(&orgs)
-	s.hub.add(c)
-	defer s.hub.remove(c)
 	defer conn.Close()
-	select {
-	case <-s.closing:
-		c.end("server_stopping")
-	default:
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	defer cancel()
+	c := &client{hub: s.hub, conn: conn, session: r.session, orgs: orgs, cancel: cancel}
+	if !s.hub.add(c) {
+		c.goodbye(reasonStopping)
+		return nil
 	}
+	defer s.hub.remove(c)
 	go c.read()
-	err = c.write(pos)
-	c.end("gone")
+	err = c.write(ctx, pos)
+	c.end(reasonGone)
 	reason := c.reason
 	var slow net.Error
 	if errors.As(err, &slow) && slow.Timeout() {
-		reason = "too_slow"
+		reason = reasonSlow
 	}
 	s.metrics.disconnects.WithLabelValues(reason).Inc()
-	if reason != "gone" && reason != "too_slow" {
-		_ = c.send("bye", map[string]string{"type": "bye", "reason": reason})
-		_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, reason), time.Now().Add(time.Second))
-	}
+	c.goodbye(reason)
 	return nil
+}
+
+// goodbye says why the stream ends, to whoever is there to hear it.
+func (c *client) goodbye(reason string) {
+	if reason == reasonGone || reason == reasonSlow {
+		return
+	}
+	if reason != reasonResync && c.send(byeFrame{"bye", reason}) != nil {
+		return
+	}
+	//nolint:errcheck // the connection ends either way
+	c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, reason), time.Now().Add(time.Second))
 }
 
 // read hears only whether the client is there. It has nothing to say.
 func (c *client) read() {
-	defer c.end("gone")
+	defer c.end(reasonGone)
 	c.conn.SetReadLimit(512)
 	alive := func() error { return c.conn.SetReadDeadline(time.Now().Add(pongTime)) }
 	c.conn.SetPongHandler(func(string) error { return alive() })
@@ -113,102 +121,98 @@ func (c *client) read() {
 }
 
 // write tells the client what comes, until it ends. Catching up and following are the same loop.
-func (c *client) write(pos int64) error {
-	head, b, _ := c.hub.state()
-	told := b.n
-	if err := c.send("hello", map[string]any{"type": "hello", "pos": head, "now": c.hub.s.Clock.Now(), "clock": c.hub.s.clockView()}); err != nil {
+func (c *client) write(ctx context.Context, pos int64) error {
+	clock := c.hub.s.clockView()
+	if err := c.send(helloFrame{"hello", pos, clock.Now, clock}); err != nil {
 		return err
 	}
+	var look, told int64 // look 0: first of all where everybody is
 	pinged := time.Now()
-	for c.ctx.Err() == nil {
+	for first := true; ctx.Err() == nil; first = false {
 		head, b, woken := c.hub.state()
-		if head != pos {
-			next, err := c.entries(pos)
+		if head > pos || first {
+			next, err := c.entries(ctx, pos)
 			if err != nil {
 				return err
 			}
-			if pos = next; pos != head {
-				continue // there is more
+			if pos = next; pos < head {
+				continue // there is more; the client takes it as fast as it can
 			}
 		}
 		if b.n > told {
-			if moved := c.hub.movedSince(c.session.account.Org, told); len(moved) > 0 {
-				if err := c.send("positions", map[string]any{"type": "positions", "items": moved}); err != nil {
-					return err
-				}
+			if err := c.moved(&look); err != nil {
+				return err
 			}
-			told = b.n
-			b.Pos = pos
-			if err := c.send("beat", b); err != nil {
+			told, b.Pos = b.n, pos
+			if err := c.send(b); err != nil {
 				return err
 			}
 		}
 		if time.Since(pinged) > pingEvery {
 			pinged = time.Now()
-			if err := c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTime)); err != nil {
+			if err := c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(c.hub.writeTime)); err != nil {
 				return err
 			}
 		}
 		select {
-		case <-c.ctx.Done():
+		case <-ctx.Done():
 		case <-woken:
 		}
 	}
 	return nil
 }
 
+// moved tells what moved since the look the client was told of last.
+func (c *client) moved(look *int64) error {
+	items, newest := c.hub.movedAfter(*look, c.orgs)
+	*look = newest
+	if len(items) == 0 {
+		return nil
+	}
+	return c.send(positionsFrame{"positions", items})
+}
+
 // entries tells what came after pos and returns up to where. A position that is none of ours means that the client must
 // begin anew with a snapshot.
-func (c *client) entries(pos int64) (int64, error) {
-	items, until, ok, err := c.hub.after(c.ctx, pos)
+func (c *client) entries(ctx context.Context, pos int64) (int64, error) {
+	items, until, ok, err := c.hub.after(ctx, pos)
 	if err != nil {
-		select { // the database is away: the beat says so meanwhile
-		case <-c.ctx.Done():
-		case <-time.After(time.Second):
-		}
-		return pos, c.ctx.Err()
+		pause(ctx, time.Second) // the database is away, and the beat says so meanwhile
+		return pos, ctx.Err()
 	}
 	if !ok {
-		c.end("resync")
-		return pos, c.send("resync", map[string]string{"type": "resync"})
+		c.end(reasonResync)
+		return pos, c.send(byeFrame{Type: "resync"})
+	}
+	if until == pos {
+		return pos, nil
 	}
 	f := entriesFrame{Type: "entries", Pos: until, Alerts: []json.RawMessage{}}
-	mine := *c.orgs.Load()
-	at := map[string]int{}
 	for _, it := range items {
-		if it.org != 0 && !mine[it.org] {
+		if it.orgs { // what the client may see may be something else now
+			if c.orgs, err = c.hub.s.orgSet(ctx, c.session.account.Org); err != nil {
+				return pos, err
+			}
+		}
+		if it.org != 0 && !c.orgs[it.org] {
 			continue
 		}
 		f.ZonesChanged = f.ZonesChanged || it.zones
 		f.SubjectsChanged = f.SubjectsChanged || it.subjects
-		if it.alert == nil {
-			continue
+		if it.alert != nil {
+			f.Alerts = append(f.Alerts, it.alert)
 		}
-		if _, dup := at[string(it.alert)]; dup {
-			continue // two entries of one batch that say the same
-		}
-		at[string(it.alert)] = len(f.Alerts)
-		f.Alerts = append(f.Alerts, it.alert)
 	}
-	return until, c.send("entries", f)
+	return until, c.send(f)
 }
 
-type entriesFrame struct {
-	Type            string            `json:"type"`
-	Pos             int64             `json:"pos"`
-	Alerts          []json.RawMessage `json:"alerts"`
-	ZonesChanged    bool              `json:"zones_changed"`
-	SubjectsChanged bool              `json:"subjects_changed"`
-}
-
-func (c *client) send(kind string, v any) error {
+func (c *client) send(v any) error {
 	doc, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	if err := c.conn.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+	if err := c.conn.SetWriteDeadline(time.Now().Add(c.hub.writeTime)); err != nil {
 		return err
 	}
-	c.hub.s.metrics.sent.WithLabelValues(kind).Inc()
 	return c.conn.WriteMessage(websocket.TextMessage, doc)
 }

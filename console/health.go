@@ -10,8 +10,28 @@ import (
 // checkTime is how long one check of the health may take.
 const checkTime = 3 * time.Second
 
-// examine runs every check at once and returns what is wrong, by name.
+// examinedFor is how long the outcome of the checks is good: whoever asks more often gets the same answer.
+const examinedFor = time.Second
+
+// health is the last outcome of the checks.
+type health struct {
+	mu     sync.Mutex
+	at     time.Time
+	checks map[string]string
+}
+
+// examine returns what each check says, "ok" when all is well. Many who ask at once wait for one examination.
 func (s *Server) examine(ctx context.Context) map[string]string {
+	s.health.mu.Lock()
+	defer s.health.mu.Unlock()
+	if s.health.checks == nil || time.Since(s.health.at) > examinedFor {
+		s.health.checks, s.health.at = s.runChecks(context.WithoutCancel(ctx)), time.Now()
+	}
+	return s.health.checks
+}
+
+// runChecks runs every check at once.
+func (s *Server) runChecks(ctx context.Context) map[string]string {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	out := make(map[string]string, len(s.Health))

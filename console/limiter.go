@@ -1,7 +1,6 @@
 package console
 
 import (
-	"crypto/sha256"
 	"sync"
 	"time"
 )
@@ -57,9 +56,4 @@ func (l *limiter) clear(client string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.seen, client)
-}
-
-func sumOf(token string) []byte {
-	sum := sha256.Sum256([]byte(token))
-	return sum[:]
 }

@@ -29,8 +29,9 @@ type argon struct {
 }
 
 const (
-	saltBytes = 16
-	hashBytes = 32
+	saltBytes    = 16
+	hashBytes    = 32
+	passwordMost = 1024 // bytes; longer ones are nobody's
 )
 
 func newArgon() *argon {

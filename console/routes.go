@@ -2,9 +2,9 @@ package console
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -36,11 +36,23 @@ func (r *request) pathID(name string) (int64, bool) {
 	return n, err == nil && n > 0
 }
 
+// client is the address a request came from.
+func (r *request) client() string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
 // route is a row of the table.
 type route struct {
 	method, path string
 	access       access
 	handle       func(s *Server, w http.ResponseWriter, r *request) error
+	// quiet routes are asked for by the page itself, again and again: they keep no session awake, and a wall that nobody
+	// has touched for long may go on asking.
+	quiet bool
 }
 
 // changes reports whether the route changes something, and so needs the token against forged requests.
@@ -49,19 +61,19 @@ func (rt route) changes() bool { return rt.method != http.MethodGet }
 // routes is every route of the API.
 func (s *Server) routes() []route {
 	return []route{
-		{"POST", "/api/login", anyone, (*Server).login},
-		{"POST", "/api/logout", loggedIn, (*Server).logout},
-		{"GET", "/api/me", loggedIn, (*Server).me},
-		{"GET", "/api/snapshot", caseWork, (*Server).snapshot},
-		{"GET", "/api/summary", caseWork, (*Server).summary},
-		{"GET", "/api/accounting", caseWork, (*Server).accounting},
-		{"GET", "/api/alerts", caseWork, (*Server).listAlerts},
-		{"GET", "/api/alerts/{alert}", caseWork, (*Server).getAlert},
-		{"POST", "/api/alerts/{alert}/acknowledge", caseWork, (*Server).acknowledgeAlert},
-		{"POST", "/api/alerts/{alert}/note", caseWork, (*Server).noteAlert},
-		{"POST", "/api/alerts/{alert}/close", caseWork, (*Server).closeAlert},
-		{"GET", "/api/subjects/{subject}/track", caseWork, (*Server).track},
-		{"GET", "/ws", caseWork, (*Server).websocket},
+		{"POST", "/api/login", anyone, (*Server).login, false},
+		{"POST", "/api/logout", loggedIn, (*Server).logout, false},
+		{"GET", "/api/me", loggedIn, (*Server).me, true},
+		{"GET", "/api/snapshot", caseWork, (*Server).snapshot, true},
+		{"GET", "/api/summary", caseWork, (*Server).summary, true},
+		{"GET", "/api/accounting", loggedIn, (*Server).accounting, false},
+		{"GET", "/api/alerts", caseWork, (*Server).listAlerts, false},
+		{"GET", "/api/alerts/{alert}", caseWork, (*Server).getAlert, false},
+		{"POST", "/api/alerts/{alert}/acknowledge", caseWork, (*Server).acknowledgeAlert, false},
+		{"POST", "/api/alerts/{alert}/note", caseWork, (*Server).noteAlert, false},
+		{"POST", "/api/alerts/{alert}/close", caseWork, (*Server).closeAlert, false},
+		{"GET", "/api/subjects/{subject}/track", caseWork, (*Server).track, false},
+		{"GET", "/ws", caseWork, (*Server).websocket, true},
 	}
 }
 
@@ -82,7 +94,7 @@ func (s *Server) guard(rt route) http.Handler {
 		if err != nil {
 			s.failWith(w, hr, err)
 		}
-		if rt.path != "/ws" {
+		if rt.path != "/ws" { // it is as long as somebody watches
 			s.metrics.request.WithLabelValues(rt.method, rt.path).Observe(time.Since(began).Seconds())
 		}
 	})
@@ -97,10 +109,13 @@ func (s *Server) admit(r *request, rt route) error {
 		return problem{http.StatusUnauthorized, "no_session", "", nil}
 	}
 	var err error
-	if r.session, err = s.session(r.Context(), hash); errors.Is(err, errNoSession) {
+	if r.session, err = s.session(r.Context(), hash, !rt.quiet); errors.Is(err, errNoSession) {
 		return problem{http.StatusUnauthorized, "no_session", "", nil}
 	} else if err != nil {
 		return err
+	}
+	if r.session.idle && !(rt.quiet && r.session.account.is(wallRole)) {
+		return problem{http.StatusUnauthorized, "no_session", "", map[string]any{"idle": true}}
 	}
 	if rt.changes() && subtle.ConstantTimeCompare([]byte(r.Header.Get("X-CSRF-Token")), []byte(r.session.csrf)) != 1 {
 		return problem{http.StatusForbidden, "csrf", "", nil}
@@ -124,8 +139,7 @@ func (s *Server) tokenHash(r *http.Request) ([]byte, bool) {
 	if err != nil || c.Value == "" {
 		return nil, false
 	}
-	sum := sha256.Sum256([]byte(c.Value))
-	return sum[:], true
+	return sumOf(c.Value), true
 }
 
 func (s *Server) setCookie(w http.ResponseWriter, token string, maxAge int) {

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"zhijiao/alerts"
-	"zhijiao/geofence"
 	"zhijiao/internal/clock"
 	"zhijiao/internal/ledger"
 	"zhijiao/supervision"
@@ -29,7 +28,6 @@ type Options struct {
 	Clock       clock.Clock
 	Listener    *ledger.Listener
 	Supervision *supervision.Store
-	Geofence    *geofence.Store
 	Alerts      *alerts.Store
 	Log         *slog.Logger
 	Registerer  prometheus.Registerer
@@ -38,6 +36,8 @@ type Options struct {
 	Secure      bool   // served over TLS: cookies say so
 	Version     string // of the program
 	Mode        string // of the deployment: live or rehearsal
+	// RemoteMetrics lets /metrics be read from other machines; else from this one alone. It holds no personal data.
+	RemoteMetrics bool
 	// Starting reports true until the program has started whole.
 	Starting func() bool
 }
@@ -65,8 +65,7 @@ type Server struct {
 	limiter *limiter
 	decoy   string // a hash that fits nobody: an unknown name takes as long as a wrong password
 	handler http.Handler
-	closing chan struct{}
-	once    sync.Once
+	health  health
 }
 
 // New builds the console. Run follows the ledger for its websockets; ServeHTTP serves.
@@ -74,7 +73,7 @@ func New(o Options) (*Server, error) {
 	if o.Pool == nil || o.Clock == nil || o.Supervision == nil || o.Alerts == nil || o.Log == nil {
 		return nil, errors.New("console: a store, the clock or the log is missing")
 	}
-	s := &Server{Options: o, hasher: newArgon(), metrics: newMetrics(o.Registerer), limiter: newLimiter(), closing: make(chan struct{})}
+	s := &Server{Options: o, hasher: newArgon(), metrics: newMetrics(o.Registerer), limiter: newLimiter()}
 	s.Log = o.Log.With("component", "console")
 	s.hub = newHub(s)
 	var err error
@@ -90,7 +89,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 
 // Run keeps the websockets fed until ctx ends, then closes them.
 func (s *Server) Run(ctx context.Context) error {
-	defer s.once.Do(func() { close(s.closing) })
 	return s.hub.run(ctx)
 }
 
@@ -102,7 +100,7 @@ func (s *Server) build() (http.Handler, error) {
 	}
 	mux.HandleFunc("GET /healthz", s.healthz)
 	if s.Gatherer != nil {
-		mux.Handle("GET /metrics", promhttp.HandlerFor(s.Gatherer, promhttp.HandlerOpts{}))
+		mux.Handle("GET /metrics", s.nearby(promhttp.HandlerFor(s.Gatherer, promhttp.HandlerOpts{})))
 	}
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, problem{http.StatusNotFound, "not_found", "", nil})
@@ -119,9 +117,21 @@ func (s *Server) build() (http.Handler, error) {
 	return s.headers(cross.Handler(mux)), nil
 }
 
-// contentPolicy lets nothing in but what this server serves. Element Plus sets style attributes, and MapLibre runs its worker from a
-// blob; scripts come from files alone.
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; " +
+// nearby refuses requests from other machines, unless they are welcome.
+func (s *Server) nearby(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if host := net.ParseIP((&request{Request: r}).client()); !s.RemoteMetrics && (host == nil || !host.IsLoopback()) {
+			s.fail(w, r, problem{http.StatusForbidden, "not_from_here", "", nil})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// contentPolicy lets nothing in but what this server serves. Scripts and style sheets come from files alone; MapLibre may run its
+// worker from a blob. Vue's static parts and the tooltips of ECharts write style attributes, so those are allowed; browsers
+// that do not tell attributes from elements (before Firefox 108 and Safari 15.4) take style-src.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; style-src-elem 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; " +
 	"connect-src 'self'; worker-src 'self' blob:; child-src blob:; manifest-src 'self'; media-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 func (s *Server) headers(next http.Handler) http.Handler {

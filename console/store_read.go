@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -46,8 +47,7 @@ func (s *Server) channelsOf(ctx context.Context, q querier, scope id.Org, now ti
 	return out, err
 }
 
-// statesOf tells in which state subjects are by their open violations: out, prohibited, silent or unverifiable; who is in
-// none is ok.
+// statesOf tells in which state subjects are by their open violations, the worst of them; who is in none is ok.
 func (s *Server) statesOf(ctx context.Context, q querier, scope id.Org, now time.Time) (map[id.Subject]string, error) {
 	rows, err := q.Query(ctx, `SELECT v.subject_id, v.kind FROM violation v JOIN subject_office o ON o.subject_id = v.subject_id
 			AND upper_inf(o.recorded) AND o.valid @> $2::timestamptz AND o.org_id IN (SELECT org_subtree($1))
@@ -56,12 +56,10 @@ func (s *Server) statesOf(ctx context.Context, q querier, scope id.Org, now time
 		return nil, fmt.Errorf("read open violations: %w", err)
 	}
 	out := map[id.Subject]string{}
-	weight := map[string]int{"": 0, "unverifiable": 1, "silent": 2, "out": 3}
 	var subject id.Subject
 	var kind geofence.ViolationKind
 	_, err = pgx.ForEachRow(rows, []any{&subject, &kind}, func() error {
-		state := map[geofence.ViolationKind]string{geofence.LeftZone: "out", geofence.EnteredZone: "out", geofence.DeviceSilent: "silent", geofence.CheckUnanswered: "unverifiable"}[kind]
-		if weight[state] > weight[out[subject]] {
+		if state := stateOf(kind); stateWeight[state] > stateWeight[out[subject]] {
 			out[subject] = state
 		}
 		return nil
@@ -69,13 +67,39 @@ func (s *Server) statesOf(ctx context.Context, q querier, scope id.Org, now time
 	return out, err
 }
 
-// dataAt is the domain time at which any device was last heard; zero: never.
-func (s *Server) dataAt(ctx context.Context, q querier) (time.Time, error) {
-	var at *time.Time
-	if err := q.QueryRow(ctx, "SELECT max(heard_at) FROM device_health").Scan(&at); err != nil || at == nil {
-		return time.Time{}, err
+// ruleOf is the version of a rule that something was decided on.
+func (s *Server) ruleOf(ctx context.Context, q querier, rule geofence.RuleID, version int) (*ruleView, error) {
+	v := ruleView{ID: int64(rule), Version: version}
+	err := q.QueryRow(ctx, "SELECT kind, legal_basis, document_no, params FROM rule WHERE rule_id = $1 AND version = $2", int64(rule), version).
+		Scan(&v.Kind, &v.Basis, &v.DocumentNo, &v.Params)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
 	}
-	return at.UTC(), nil
+	if err != nil {
+		return nil, fmt.Errorf("read a rule: %w", err)
+	}
+	return &v, nil
+}
+
+// heldAlert is an alert about a subject that an account has taken charge of and not yet closed; 0: none.
+func (s *Server) heldAlert(ctx context.Context, q querier, scope id.Org, account id.Account, subject id.Subject) (alert alerts.ID, err error) {
+	err = q.QueryRow(ctx, `SELECT coalesce(max(alert_id), 0) FROM alert WHERE subject_id = $1 AND state = 'acknowledged' AND acknowledged_by = $2
+		AND org_id IN (SELECT org_subtree($3))`, int64(subject), int64(account), int64(scope)).Scan(&alert)
+	if err != nil {
+		return 0, fmt.Errorf("look for the alert held: %w", err)
+	}
+	return alert, nil
+}
+
+// recordAccess keeps who looked at whose track, over which stretch and what for (R107).
+func (s *Server) recordAccess(ctx context.Context, q querier, r *request, subject id.Subject, purpose string, alert alerts.ID, from, until time.Time) error {
+	_, err := q.Exec(ctx, `INSERT INTO subject_access (account_id, subject_id, what, purpose, alert_id, shown, at, client)
+		VALUES ($1, $2, 'track', $3, nullif($4::bigint, 0), tstzrange($5, $6), $7, $8)`,
+		int64(r.session.account.ID), int64(subject), purpose, int64(alert), from, until, s.Clock.Now(), r.client())
+	if err != nil {
+		return fmt.Errorf("record who looked: %w", err)
+	}
+	return nil
 }
 
 // checksToday counts the demands of the local day: asked, answered.

@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"encoding/json"
 	"math"
 	"time"
 
@@ -63,18 +62,45 @@ type alertView struct {
 	AcknowledgedAt *time.Time   `json:"acknowledged_at"`
 	ClosedBy       *accountRef  `json:"closed_by"`
 	ClosedAt       *time.Time   `json:"closed_at"`
-	Conclusion     string       `json:"conclusion,omitempty"`
-	FollowUpOn     string       `json:"follow_up_on,omitempty"`
+	Conclusion     *string      `json:"conclusion"`
+	FollowUpOn     *string      `json:"follow_up_on"`
 	LegalBasis     basisView    `json:"legal_basis"`
 	Sentence       sentenceView `json:"sentence"`
 	Position       *pointView   `json:"position"`
 }
 
-func instant(t time.Time) *time.Time {
-	if t.IsZero() {
+func instant(t time.Time) *time.Time { return given(t) }
+
+// given is nil for a zero value: null in JSON.
+func given[T comparable](v T) *T {
+	var zero T
+	if v == zero {
 		return nil
 	}
-	return &t
+	return &v
+}
+
+// States of a subject as maps show them.
+const (
+	stateOK           = "ok"
+	stateUnverifiable = "unverifiable" // a check was not answered
+	stateSilent       = "silent"
+	stateOut          = "out" // of the zone to stay in, or in one to stay out of
+)
+
+var stateWeight = map[string]int{stateUnverifiable: 1, stateSilent: 2, stateOut: 3}
+
+// stateOf is the state an open violation puts a subject in; "" for none: what passed is over.
+func stateOf(k geofence.ViolationKind) string {
+	switch k {
+	case geofence.LeftZone, geofence.EnteredZone:
+		return stateOut
+	case geofence.DeviceSilent:
+		return stateSilent
+	case geofence.CheckUnanswered:
+		return stateUnverifiable
+	}
+	return ""
 }
 
 // viewAlerts completes alerts with what people read: labels, sentences, who did what. Few queries for any number.
@@ -123,10 +149,11 @@ func (s *Server) viewAlerts(ctx context.Context, q querier, list []alerts.Alert)
 			ID: int64(a.ID), Subject: subjectRef{int64(a.Subject), p.Label()}, Org: officeRef{int64(a.Org), p.OfficeShort}, Kind: string(a.Kind),
 			Channel: string(a.Channel), Class: a.Class, State: a.State, Version: a.Version, OpenedAt: a.OpenedAt, RaisedAt: a.RaisedAt, DueAt: a.DueAt,
 			Review: a.Review, ViolationState: string(a.ViolationState), AcknowledgedBy: account(a.AcknowledgedBy), AcknowledgedAt: instant(a.AcknowledgedAt),
-			ClosedBy: account(a.ClosedBy), ClosedAt: instant(a.ClosedAt), Conclusion: string(a.Conclusion), LegalBasis: bases[a.Basis],
+			ClosedBy: account(a.ClosedBy), ClosedAt: instant(a.ClosedAt), Conclusion: given(string(a.Conclusion)), LegalBasis: bases[a.Basis],
 		}
 		if !a.FollowUpOn.IsZero() {
-			view.FollowUpOn = a.FollowUpOn.Format(time.DateOnly)
+			day := a.FollowUpOn.Format(time.DateOnly)
+			view.FollowUpOn = &day
 		}
 		view.tell(&v, zones[v.Zone], p)
 		out = append(out, view)
@@ -137,21 +164,18 @@ func (s *Server) viewAlerts(ctx context.Context, q querier, list []alerts.Alert)
 // tell fills in the sentence and the place from the evidence.
 func (v *alertView) tell(r *geofence.Recorded, zone zoneName, p supervision.Subject) {
 	t := alerts.Telling{Label: p.Label(), Kind: r.Kind, At: v.OpenedAt, Zone: zone.name, Basis: alerts.Basis{ZH: v.LegalBasis.Title, EN: v.LegalBasis.TitleEN}}
-	var e geofence.Evidence
-	if json.Unmarshal(r.Evidence, &e) == nil {
-		t.Fixes = len(e.Fixes)
-		if n := len(e.Fixes); n > 0 {
-			m := e.Fixes[n-1]
-			lon, lat := float64(m.LonE7)/1e7, float64(m.LatE7)/1e7
-			v.Position = &pointView{lon, lat}
-			if r.Kind == geofence.LeftZone {
-				t.MarginM = math.Abs(float64(m.Margin)) / 100
-				t.Towards = towards(zone.lon, zone.lat, lon, lat)
-			}
+	h := historyOf(r)
+	t.Fixes = len(h.Opened.Fixes)
+	if m := h.lastMark(); m != nil {
+		lon, lat := float64(m.LonE7)/1e7, float64(m.LatE7)/1e7
+		v.Position = &pointView{lon, lat}
+		if r.Kind == geofence.LeftZone {
+			t.MarginM = math.Abs(float64(m.Margin)) / 100
+			t.Towards = towards(zone.lon, zone.lat, lon, lat)
 		}
-		if !e.HeardAt.IsZero() {
-			t.At = e.HeardAt
-		}
+	}
+	if !h.Opened.HeardAt.IsZero() {
+		t.At = h.Opened.HeardAt
 	}
 	v.Sentence = sentenceView{t.ZH(), t.EN()}
 }

@@ -37,8 +37,6 @@ CREATE TABLE account (
     officer_id    bigint      REFERENCES officer,
     org_id        bigint      NOT NULL REFERENCES org,            -- root of what it may see
     password_hash text        NOT NULL,                           -- PHC string, argon2id
-    failures      integer     NOT NULL DEFAULT 0,
-    locked_until  timestamptz,                                    -- machine time
     disabled_at   timestamptz,
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp()
 );

@@ -1,0 +1,41 @@
+package console
+
+import (
+	"context"
+	"time"
+)
+
+// RouteInfo is a row of the route table as tests see it.
+type RouteInfo struct {
+	Method, Path string
+	Anyone       bool // without a session
+	Cases        bool // only for accounts that see cases
+}
+
+// RouteTable is every route there is.
+func (s *Server) RouteTable() []RouteInfo {
+	var out []RouteInfo
+	for _, rt := range s.routes() {
+		out = append(out, RouteInfo{rt.method, rt.path, rt.access == anyone, rt.access == caseWork})
+	}
+	return out
+}
+
+// CountHashes counts the password hashes computed from now on.
+func (s *Server) CountHashes(n *int) { s.hasher = &counting{s.hasher, n} }
+
+type counting struct {
+	hasher
+	n *int
+}
+
+func (c *counting) check(ctx context.Context, password, phc string) (bool, bool, error) {
+	*c.n++
+	return c.hasher.check(ctx, password, phc)
+}
+
+// FailureKey is what failures are counted under.
+func FailureKey(name, address string) []byte { return failureKey(name, address) }
+
+// WriteTimeout is how long a websocket may take to take a frame.
+func (s *Server) WriteTimeout(d time.Duration) { s.hub.writeTime = d }
