@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -25,6 +26,8 @@ type Trace struct {
 	Serial devices.Serial
 	Class  devices.Class // a fix every five minutes or oftener was worn, the rest was carried
 	Fixes  []Fix
+
+	Interval time.Duration // median between fixes
 }
 
 // Fix is one row of a trace.
@@ -131,21 +134,24 @@ func Read(r io.Reader, name string) (Trace, error) {
 		return Trace{}, errors.New("no rows")
 	}
 	sort.SliceStable(t.Fixes, func(i, j int) bool { return t.Fixes[i].At.Before(t.Fixes[j].At) })
-	t.Class = class(t.Fixes)
+	t.Class, t.Interval = devices.Phone, interval(t.Fixes)
+	if len(t.Fixes) > 1 && t.Interval <= 5*time.Minute {
+		t.Class = devices.Wristband
+	}
 	return t, nil
 }
 
-// class tells by the median interval.
-func class(fixes []Fix) devices.Class {
+// interval is the median between fixes; zero for a single one.
+func interval(fixes []Fix) time.Duration {
 	var gaps []time.Duration
 	for i := 1; i < len(fixes); i++ {
 		gaps = append(gaps, fixes[i].At.Sub(fixes[i-1].At))
 	}
-	sort.Slice(gaps, func(i, j int) bool { return gaps[i] < gaps[j] })
-	if len(gaps) > 0 && gaps[len(gaps)/2] <= 5*time.Minute {
-		return devices.Wristband
+	if len(gaps) == 0 {
+		return 0
 	}
-	return devices.Phone
+	slices.Sort(gaps)
+	return gaps[len(gaps)/2]
 }
 
 func parse(row []string, col map[string]int) (Fix, error) {

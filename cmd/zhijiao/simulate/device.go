@@ -18,12 +18,15 @@ type Message struct {
 	Observations []devices.Observation
 }
 
+// SerialPrefix begins the serials of every world's devices.
+const SerialPrefix = "SIM-"
+
 // Serial is the device of a person.
 func (w *World) Serial(person int) devices.Serial {
 	if person < w.opts.Wristbands {
-		return devices.Serial(fmt.Sprintf("SIM-W%05d", person+1))
+		return devices.Serial(fmt.Sprintf(SerialPrefix+"W%05d", person+1))
 	}
-	return devices.Serial(fmt.Sprintf("SIM-P%05d", person+1))
+	return devices.Serial(fmt.Sprintf(SerialPrefix+"P%05d", person+1))
 }
 
 // device is what the person wears or carries.
@@ -40,6 +43,7 @@ type device struct {
 	drift     point                 // metres east and north, slow error of indoor fixes
 	answers   []answer              // demands to be answered, by time
 	demands   uint64
+	boot      int64
 }
 
 type answer struct {
@@ -48,7 +52,7 @@ type answer struct {
 }
 
 func newDevice(i int, o *Options) device {
-	d := device{wristband: i < o.Wristbands, r: rand.New(rand.NewPCG(o.Seed^0x5eed, uint64(i)+1))}
+	d := device{wristband: i < o.Wristbands, boot: o.Boot, r: rand.New(rand.NewPCG(o.Seed^0x5eed, uint64(i)+1))}
 	d.battery = 55 + 45*d.r.Float64()
 	d.last = o.Start
 	if d.wristband {
@@ -97,7 +101,7 @@ func (d *device) observe(p *person, t time.Time, serial devices.Serial, kind dev
 		sats = 7 + d.r.IntN(8)
 	}
 	o := devices.Observation{
-		Serial: serial, Kind: kind, Boot: 1, Seq: d.seq, At: t.UTC(),
+		Serial: serial, Kind: kind, Boot: d.boot, Seq: d.seq, At: t.UTC(),
 		Place: &devices.Place{Lon: round7(q.lon), Lat: round7(q.lat), Accuracy: math.Round(acc*10) / 10, Speed: math.Round(speed*10) / 10,
 			Satellites: sats, Method: method, Datum: devices.WGS84},
 		Health: d.health(t),

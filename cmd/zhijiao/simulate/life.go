@@ -52,8 +52,16 @@ func newPerson(i int, o *Options) person {
 	for range 3 {
 		p.shops = append(p.shops, place(r, o, p.home, p.home, 150, 1200))
 	}
+	p.plot(o)
+	return p
+}
+
+// plot makes journeys of the misdeeds of this person.
+func (p *person) plot(o *Options) {
+	p.misdeeds, p.trips = nil, nil
+	clear(p.days)
 	for _, m := range o.Misdeeds {
-		if m.Person != i {
+		if m.Person != p.index {
 			continue
 		}
 		p.misdeeds = append(p.misdeeds, m)
@@ -67,7 +75,6 @@ func newPerson(i int, o *Options) person {
 		}
 	}
 	sort.Slice(p.trips, func(a, b int) bool { return p.trips[a].start.Before(p.trips[b].start) })
-	return p
 }
 
 // place draws a point between near and far metres around c such that the way from from keeps a kilometre inside the

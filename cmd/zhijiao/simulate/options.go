@@ -26,6 +26,7 @@ type Options struct {
 	Wristbands int           // the first so many people wear one; the others carry phones
 	Interval   time.Duration // between a wristband's fixes; default a minute
 	Misdeeds   []Misdeed     // what people do wrong
+	Boot       int64         // boot counter of every device; default 1. A world that goes on from another needs a greater one
 }
 
 // Deed names what a misdeed is.
@@ -37,7 +38,8 @@ const (
 	FallSilent   Deed = "fall_silent"
 )
 
-// Misdeed is one thing one person does wrong: from After the start, for about Duration.
+// Misdeed is one thing one person does wrong: from After the start (less than zero: it is going on when the
+// world begins), for about Duration.
 type Misdeed struct {
 	Person   int // index, from 0
 	Deed     Deed
@@ -61,7 +63,14 @@ func (o *Options) validate() error {
 	if o.Interval == 0 {
 		o.Interval = time.Minute
 	}
-	for i, m := range o.Misdeeds {
+	if o.Boot == 0 {
+		o.Boot = 1
+	}
+	return o.check(o.Misdeeds)
+}
+
+func (o *Options) check(misdeeds []Misdeed) error {
+	for i, m := range misdeeds {
 		switch {
 		case m.Person < 0 || m.Person >= o.People:
 			return fmt.Errorf("misdeed %d: there is no person %d", i, m.Person)

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"time"
 
@@ -37,6 +38,30 @@ func New(o Options) (*World, error) {
 func (w *World) Home(person int) (lon, lat float64, town int) {
 	p := &w.people[person]
 	return p.home.lon, p.home.lat, p.town
+}
+
+// At is where a person really is at t.
+func (w *World) At(person int, t time.Time) (lon, lat float64) {
+	q, _ := w.people[person].at(t)
+	return q.lon, q.lat
+}
+
+// Add has people do more that is wrong, later: from now on, at least two hours ahead, which is what a journey changes
+// of the day before it. What ended before now is forgotten, so that a world may go on for ever.
+func (w *World) Add(now time.Time, misdeeds []Misdeed) error {
+	if err := w.opts.check(misdeeds); err != nil {
+		return err
+	}
+	over := func(m Misdeed) bool { return w.opts.Start.Add(m.After + m.Duration + 6*time.Hour).Before(now) }
+	w.opts.Misdeeds = append(slices.DeleteFunc(w.opts.Misdeeds, over), misdeeds...)
+	w.truth = slices.DeleteFunc(w.truth, func(t tally) bool { return over(t.misdeed) })
+	for _, m := range misdeeds {
+		w.truth = append(w.truth, tally{misdeed: m})
+	}
+	for i := range w.people {
+		w.people[i].plot(&w.opts)
+	}
+	return nil
 }
 
 // Next is the instant of the next message.
@@ -159,5 +184,5 @@ func (w *World) silent(i int, t time.Time) bool {
 
 // Report is the message as it goes over the wire.
 func (m Message) Report() devices.Report {
-	return devices.Report{Boot: 1, Sent: m.At, Datum: devices.WGS84, Observations: m.Observations}
+	return devices.Report{Boot: m.Observations[0].Boot, Sent: m.At, Datum: devices.WGS84, Observations: m.Observations}
 }

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"time"
+
+	"zhijiao/cmd/zhijiao/simulate"
+	"zhijiao/console"
+	"zhijiao/devices"
+	"zhijiao/internal/clock"
+	"zhijiao/internal/crypto"
+	"zhijiao/supervision"
+)
+
+const (
+	demoPeople     = 50
+	demoWristbands = 12
+	demoSeed       = 2020
+	demoLogin      = "demo"
+	demoRate       = 60 // domain seconds a machine second
+	demoHour       = 8  // of the day on which domain time begins
+)
+
+// demoClock is the clock of a new demo: this morning, a domain minute every second.
+func demoClock(machine time.Time) clock.Setting {
+	return clock.Setting{Kind: clock.Scaled, At: midnight(machine).Add(demoHour * time.Hour).UTC(), Rate: demoRate}
+}
+
+// demo is what was loaded: who may log in, and what lets the people live.
+type demo struct {
+	login, password string // the password is a new one at each start
+	run             func(context.Context) error
+}
+
+// loadDemo enters the demo's people, or finds those of an earlier start, connects their devices and makes sure that
+// somebody can log in. Nobody moves before run.
+func loadDemo(ctx context.Context, a *App) (demo, error) {
+	if a.mode != modeRehearsal {
+		return demo{}, fmt.Errorf("%w: the demo's people are invented", errMode)
+	}
+	e := newEnroller(a.pool, a.keys, a.clock)
+	c, err := e.county(ctx)
+	if err != nil {
+		return demo{}, err
+	}
+	password, err := demoAccount(ctx, a, e, c)
+	if err != nil {
+		return demo{}, err
+	}
+	now := a.clock.Now()
+	first, err := firstEnrolled(ctx, a.pool, simulate.SerialPrefix)
+	if err != nil {
+		return demo{}, err
+	}
+	if first.IsZero() {
+		first = now
+	}
+	o, err := inventedWorld(demoPeople, demoWristbands, demoSeed, now, now.Unix())
+	if err != nil {
+		return demo{}, err
+	}
+	plan := schedule{seed: demoSeed, people: demoPeople, wristbands: demoWristbands, first: first}
+	asFirst := o
+	asFirst.Start = first
+	if err := plan.open(asFirst); err != nil {
+		return demo{}, err
+	}
+	for day := max(0, plan.dayOf(now)-1); day < plan.dayOf(now)+deedsAhead; day++ {
+		o.Misdeeds = append(o.Misdeeds, plan.day(day, o.Start)...)
+	}
+	w, err := simulate.New(o)
+	if err != nil {
+		return demo{}, err
+	}
+	list := newcomers(w, demoPeople, demoWristbands, now)
+	secrets, err := e.enrol(ctx, c, list)
+	if err != nil {
+		return demo{}, err
+	}
+	url, tlsConfig, err := a.devicesLink(secrets)
+	if err != nil {
+		return demo{}, err
+	}
+	p := newPeople(w, url, tlsConfig, a.log.With("component", "demo"))
+	a.stops.push("simulated devices", func(context.Context) error { p.fleet.Close(); return nil })
+	if err := p.connect(ctx, secrets); err != nil {
+		return demo{}, err
+	}
+	daily := func(now time.Time) error {
+		if err := e.renew(ctx, c, list, now); err != nil {
+			return err
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return w.Add(now, plan.day(plan.dayOf(now)+deedsAhead-1, o.Start))
+	}
+	return demo{demoLogin, password, func(ctx context.Context) error { return p.live(ctx, a.clock, daily) }}, nil
+}
+
+// devicesLink is where simulated devices connect. The embedded broker learns their secrets at once, and not by the ledger
+// in a moment.
+func (a *App) devicesLink(secrets map[devices.Serial]string) (string, *tls.Config, error) {
+	link, err := a.link()
+	if err != nil {
+		return "", nil, err
+	}
+	if a.broker != nil {
+		mac := crypto.DeviceMAC(a.keys)
+		for serial, secret := range secrets {
+			a.broker.Put(string(serial), mac([]byte(secret)))
+		}
+	}
+	return link.URL, link.TLS, nil
+}
+
+// demoAccount makes the account that sees the whole city, or gives it a new password.
+func demoAccount(ctx context.Context, a *App, e *enroller, c *county) (password string, err error) {
+	password = console.RandomPassword()
+	taken, err := loginTaken(ctx, a.pool, demoLogin)
+	if err != nil {
+		return "", err
+	}
+	if taken {
+		return password, console.SetPassword(ctx, a.pool, demoLogin, password)
+	}
+	officer, err := e.supervision.PutOfficer(ctx, supervision.Officer{Org: c.Department, Name: "演示值班员", Kind: supervision.Enforcement})
+	if err != nil {
+		return "", err
+	}
+	_, err = console.AddAccount(ctx, a.pool, console.NewAccount{Name: demoLogin, Officer: officer, Org: c.Department,
+		Roles: []console.Role{console.Commander}, Password: password, At: a.clock.Now()})
+	if errors.Is(err, console.ErrTaken) { // somebody was quicker; theirs is the account, ours the password
+		err = console.SetPassword(ctx, a.pool, demoLogin, password)
+	}
+	return password, err
+}
