@@ -5,25 +5,56 @@ import "math"
 // WGS-84.
 const (
 	semiMajor     = 6378137.0
-	eccentricity2 = 6.69437999014e-3
+	flattening    = 1 / 298.257223563
+	eccentricity2 = flattening * (2 - flattening)
 	radian        = math.Pi / 180
 )
+
+// Products are converted explicitly wherever they are added: the compiler must not fuse them on one architecture and not
+// on the other.
 
 // degreeScale is how many metres on the ellipsoid a degree is at a latitude, east and north: the prime vertical and the
 // meridional radius of curvature.
 func degreeScale(lat float64) (east, north float64) {
 	s, c := math.Sincos(lat * radian)
-	w := 1 - eccentricity2*s*s
+	w := 1 - float64(eccentricity2*s*s)
 	n := semiMajor / math.Sqrt(w)
 	m := n * (1 - eccentricity2) / w
 	return n * c * radian, m * radian
 }
 
-// metres is the distance between two points on the ellipsoid, by the radii of curvature at the middle latitude: within
-// 0.1 % up to some hundred kilometres.
+// near is up to where a plane at the middle latitude stands for the ground: 200 km, within 0.02 %.
+const near = 200_000
+
+// metres is the distance between two points on the ellipsoid: within 0.02 %.
 func metres(lon1, lat1, lon2, lat2 float64) float64 {
 	east, north := degreeScale((lat1 + lat2) / 2)
-	return math.Hypot(wrapLon(lon2-lon1)*east, (lat2-lat1)*north)
+	dx, dy := wrapLon(lon2-lon1)*east, (lat2-lat1)*north
+	if d := math.Sqrt(float64(dx*dx) + float64(dy*dy)); d <= near {
+		return d
+	}
+	return andoyer(lon1, lat1, lon2, lat2)
+}
+
+// andoyer is the distance by the formula of Andoyer and Lambert: metres over thousands of kilometres.
+func andoyer(lon1, lat1, lon2, lat2 float64) float64 {
+	reduced := func(lat float64) float64 { return math.Atan((1 - flattening) * math.Tan(lat*radian)) }
+	b1, b2 := reduced(lat1), reduced(lat2)
+	s1, c1 := math.Sincos(b1)
+	s2, c2 := math.Sincos(b2)
+	sl, cl := math.Sincos(wrapLon(lon2-lon1) * radian)
+	x, y := c2*sl, float64(c1*s2)-float64(s1*c2*cl)
+	sigma := math.Atan2(math.Sqrt(float64(x*x)+float64(y*y)), float64(s1*s2)+float64(c1*c2*cl))
+	sp, cp := math.Sincos((b1 + b2) / 2)
+	sq, cq := math.Sincos((b2 - b1) / 2)
+	sh, ch := math.Sincos(sigma / 2)
+	if sh == 0 || ch == 0 {
+		return semiMajor * sigma
+	}
+	sin := math.Sin(sigma)
+	u := (sigma - sin) * (sp * cq / ch) * (sp * cq / ch)
+	v := (sigma + sin) * (cp * sq / sh) * (cp * sq / sh)
+	return semiMajor * (sigma - float64(flattening/2*(u+v)))
 }
 
 // wrapLon brings a difference of longitudes into [-180, 180].
@@ -42,16 +73,38 @@ func nearest(east, north, plon, plat, lon1, lat1, lon2, lat2 float64) (f, square
 	ax, ay := wrapLon(lon1-plon)*east, (lat1-plat)*north
 	bx, by := wrapLon(lon2-plon)*east, (lat2-plat)*north
 	dx, dy := bx-ax, by-ay
-	if n := dx*dx + dy*dy; n > 0 {
-		f = math.Max(0, math.Min(1, -(ax*dx+ay*dy)/n))
+	if n := float64(dx*dx) + float64(dy*dy); n > 0 {
+		f = math.Max(0, math.Min(1, -(float64(ax*dx)+float64(ay*dy))/n))
 	}
-	x, y := ax+f*dx, ay+f*dy
-	return f, x*x + y*y
+	x, y := ax+float64(f*dx), ay+float64(f*dy)
+	return f, float64(x*x) + float64(y*y)
 }
 
 // segmentMetres is the distance of a point from a segment.
 func segmentMetres(plon, plat, lon1, lat1, lon2, lat2 float64) float64 {
 	east, north := degreeScale(plat)
 	f, _ := nearest(east, north, plon, plat, lon1, lat1, lon2, lat2)
-	return metres(plon, plat, lon1+f*wrapLon(lon2-lon1), lat1+f*(lat2-lat1))
+	return metres(plon, plat, along(lon1, lon2, f), along(lat1, lat2, f))
+}
+
+// along is the point at a fraction of the way from a to b.
+func along(a, b, f float64) float64 { return a + float64(f*wrapLon(b-a)) }
+
+// box is a rectangle of longitudes and latitudes.
+type box struct{ minLon, minLat, maxLon, maxLat float64 }
+
+// nowhere is the box that any point makes larger.
+var nowhere = box{math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)}
+
+func (b *box) add(lon, lat float64) {
+	b.minLon, b.maxLon = math.Min(b.minLon, lon), math.Max(b.maxLon, lon)
+	b.minLat, b.maxLat = math.Min(b.minLat, lat), math.Max(b.maxLat, lat)
+}
+
+func (b *box) meets(o *box) bool {
+	return b.minLon <= o.maxLon && b.maxLon >= o.minLon && b.minLat <= o.maxLat && b.maxLat >= o.minLat
+}
+
+func (b *box) covers(lon, lat float64) bool {
+	return lon >= b.minLon && lon <= b.maxLon && lat >= b.minLat && lat <= b.maxLat
 }

@@ -3,8 +3,6 @@ package geofence
 import (
 	"math"
 	"time"
-
-	"zhijiao/devices"
 )
 
 // kind is one kind of rule. Adding one is one file and its entry in kinds.
@@ -12,13 +10,14 @@ type kind interface {
 	// fix judges one plausible fix of a channel that speaks in order.
 	fix(e *evaluation, r *Rule, s *RuleState, m Mark)
 	// heard is told of every sign of life of a channel, before fix.
-	heard(e *evaluation, r *Rule, s *RuleState, class devices.Class)
+	heard(e *evaluation, r *Rule, s *RuleState)
 	// tick acts on timers due at e.in.At or earlier.
 	tick(e *evaluation, r *Rule, s *RuleState)
-	// rejudge judges the present again, because a fact changed.
+	// rejudge judges the present again, because the rule or its zone is another than the one it was last judged by.
 	rejudge(e *evaluation, r *Rule, s *RuleState)
-	// due is when tick has something to do; zero: never.
-	due(s *State, f *Facts, r *Rule, rs *RuleState) time.Time
+	// due is when tick has something to do, later than after unless it is overdue; zero: never. s is nil for a rule that
+	// has no state yet.
+	due(c *[2]Channel, f *Facts, r *Rule, s *RuleState, after time.Time) time.Time
 }
 
 // kinds is the registry; each kind_*.go enters itself.
@@ -30,94 +29,132 @@ type evaluation struct {
 	in  *Input
 	f   *Facts
 	out []Effect
-	// quiet: fixes are judged again that were judged before, nobody is to be asked because of one of them.
-	quiet bool
 }
 
 // Evaluate takes one input into the state and appends what must happen to out. It is a pure function: no clock, no I/O,
 // no order of a map; the same arguments give the same bytes. Facts are not changed. The flags it finds are added to
 // in.Flags.
+//
+// An observation is judged by the facts of its own instant. The present is judged again by ticks alone: when a version of
+// a rule or of its zone begins or ends NextDue asks for one, and whoever records a fact makes one due.
 func Evaluate(s *State, in *Input, f *Facts, out []Effect) []Effect {
 	e := evaluation{s: s, in: in, f: f, out: out}
 	e.end()
-	if s.Facts != f.Version {
-		s.Facts = f.Version
-		e.each(func(k kind, r *Rule, rs *RuleState) { k.rejudge(&e, r, rs) })
-	}
 	if in.Observed == nil {
-		e.each(func(k kind, r *Rule, rs *RuleState) { k.tick(&e, r, rs) })
+		e.tick()
 		return e.out
 	}
 	if in.Binding == nil {
 		return e.out
 	}
-	// What was due before this input is decided before it, whenever the clock gets round to it.
-	class := in.Binding.Class
-	ch := &s.Channel[channelIndex(class)]
-	e.each(func(k kind, r *Rule, rs *RuleState) { k.tick(&e, r, rs) })
+	ch := &s.Channel[channelIndex(in.Binding.Class)]
 	if in.Now.After(ch.HeardAt) {
 		ch.HeardAt = in.Now
 	}
-	e.each(func(k kind, r *Rule, rs *RuleState) { k.heard(&e, r, rs, class) })
+	for i := range f.Rules {
+		if k, r, rs := e.valid(i); k != nil {
+			// A demand that ran out before this fix ran out, whenever the clock gets round to it.
+			k.tick(&e, r, rs)
+			k.heard(&e, r, rs)
+		}
+	}
 	if in.Observed.Place != nil {
 		e.place(ch)
 	}
 	return e.out
 }
 
-// each calls do for every rule valid at the input's instant, in order.
-func (e *evaluation) each(do func(kind, *Rule, *RuleState)) {
+// valid returns a rule that is valid at the input's instant with its kind and state; no kind where it is not.
+func (e *evaluation) valid(i int) (kind, *Rule, *RuleState) {
+	r := &e.f.Rules[i]
+	if k, ok := kinds[r.Kind]; ok && r.Valid.Contains(e.in.At) {
+		return k, r, e.s.rule(r.ID)
+	}
+	return nil, nil, nil
+}
+
+func (e *evaluation) tick() {
+	e.s.Facts = e.f.Version
 	for i := range e.f.Rules {
-		r := &e.f.Rules[i]
-		if k, ok := kinds[r.Kind]; ok && r.Valid.Contains(e.in.At) {
-			do(k, r, e.s.rule(r.ID))
+		k, r, rs := e.valid(i)
+		if k == nil {
+			continue
 		}
+		zone := 0
+		if z := e.zone(r); z != nil {
+			zone = z.Version
+		}
+		if rs.Version != r.Version || rs.ZoneVersion != zone {
+			k.rejudge(e, r, rs)
+			rs.Version, rs.ZoneVersion = r.Version, zone
+		}
+		k.tick(e, r, rs)
 	}
 }
 
 // end closes what rules left open that are no longer valid, and forgets them.
 func (e *evaluation) end() {
 	kept := e.s.Rules[:0]
-	for _, rs := range e.s.Rules {
-		var last *Rule
-		live := false
-		for i := range e.f.Rules {
-			if r := &e.f.Rules[i]; r.ID == rs.Rule {
-				last = r
-				live = live || r.Valid.Contains(e.in.At) || r.Valid.From.After(e.in.At)
-			}
-		}
-		if live {
-			kept = append(kept, rs)
+	for i := range e.s.Rules {
+		rs := &e.s.Rules[i]
+		last, now, later := e.f.rule(rs.Rule, e.in.At)
+		// An observation may be older than the rule; a tick that comes between two versions ends the first.
+		if now || later && (e.in.Observed != nil || last == nil) {
+			kept = append(kept, *rs)
 			continue
 		}
-		at := e.in.At
-		if last != nil && !last.Valid.Until.IsZero() && last.Valid.Until.Before(at) {
-			at = last.Valid.Until
-		}
-		gone := Rule{ID: rs.Rule}
+		at, gone := e.in.At, Rule{ID: rs.Rule}
 		if last != nil {
 			gone = *last
+			if until := last.Valid.Until; !until.IsZero() && until.Before(at) {
+				at = until
+			}
 		}
-		e.closeAll(&gone, &rs, at)
+		e.closeAll(&gone, rs, at)
 	}
+	clear(e.s.Rules[len(kept):])
 	e.s.Rules = kept
 }
 
+// rule returns the last version of a rule that began by t, and whether one is valid at t and one begins later.
+func (f *Facts) rule(r RuleID, t time.Time) (last *Rule, now, later bool) {
+	for i := range f.Rules {
+		if x := &f.Rules[i]; x.ID == r {
+			if !x.Valid.From.After(t) && (last == nil || last.Valid.From.Before(x.Valid.From)) {
+				last = x
+			}
+			now = now || x.Valid.Contains(t)
+			later = later || x.Valid.From.After(t)
+		}
+	}
+	return last, now, later
+}
+
+// closeAll ends what a rule left open: nobody wants to know any more.
 func (e *evaluation) closeAll(r *Rule, rs *RuleState, at time.Time) {
 	if rs.Ask != nil {
 		e.out = append(e.out, Effect{Settle: &Settle{Rule: rs.Rule, At: at, Withdrawn: true}})
 		rs.Ask = nil
 	}
-	if rs.Unheard {
-		e.close(r, CheckUnanswered, devices.Phone, at, nil)
-		rs.Unheard = false
+	if rs.Unheard != "" {
+		e.close(r, CheckUnanswered, rs.Unheard, at, nil)
+		rs.Unheard = ""
 	}
 	if rs.Open != "" {
 		e.close(r, rs.Open, rs.OpenClass, at, nil)
-		rs.Open = ""
+		rs.Open, rs.OpenClass, rs.Margin = "", "", 0
 	}
+	rs.Track = [2]Track{}
 }
+
+// How often and how long the same place must be told to the centimetre before it is a receiver that has stuck.
+const (
+	frozenCount = 20
+	frozenAfter = time.Hour
+)
+
+// usual are the thresholds for what is decided of a fix before any rule is asked.
+var usual = DefaultParams(StayIn)
 
 // place takes a fix into its channel, and lets the rules judge it if it is in order and possible.
 func (e *evaluation) place(ch *Channel) {
@@ -126,93 +163,88 @@ func (e *evaluation) place(ch *Channel) {
 		Device: e.in.Binding.Device, Boot: o.Boot, Seq: o.Seq, At: o.At, LonE7: e7(o.Place.Lon), LatE7: e7(o.Place.Lat),
 		Claimed: centimetres(o.Place.Accuracy), Method: o.Place.Method,
 	}
-	p := DefaultParams(StayIn)
-	m.Accuracy = p.accuracy(m.Method, m.Claimed)
-	if e.in.Now.Sub(o.At) > p.LateAfter {
+	m.Accuracy = usual.accuracy(m.Method, m.Claimed)
+	if e.in.Now.Sub(o.At) > usual.LateAfter {
 		e.in.Flags |= Late
 	}
 	if n := len(ch.Recent); n > 0 && !o.At.After(ch.Recent[n-1].At) {
 		e.in.Flags |= OutOfOrder
 	} else if n > 0 && e.in.Flags.moves() {
-		e.plausible(ch, m, p.FastestPlausible)
+		e.plausible(ch, &m)
+		e.frozen(ch, &m)
 	}
 	if !e.in.Flags.moves() {
 		return
 	}
-	e.each(func(k kind, r *Rule, rs *RuleState) { k.fix(e, r, rs, m) })
-	if n := len(ch.Recent); n > 0 && m.At.Sub(ch.Recent[n-1].At) < p.Independent && n > 1 {
-		// Dense traces: keep marks that are apart, and the newest.
-		if ch.Recent[n-1].At.Sub(ch.Recent[n-2].At) < p.Independent {
-			ch.Recent[n-1] = m
-			return
+	for i := range e.f.Rules {
+		if k, r, rs := e.valid(i); k != nil {
+			k.fix(e, r, rs, m)
 		}
 	}
-	ch.Recent = append(ch.Recent, m)
-	if n := len(ch.Recent); n > recentMarks {
-		ch.Recent = append(ch.Recent[:0:0], ch.Recent[n-recentMarks:]...)
+	ch.remember(m)
+}
+
+// remember keeps marks that are apart, and the newest.
+func (ch *Channel) remember(m Mark) {
+	n := len(ch.Recent)
+	switch {
+	case n > 1 && m.At.Sub(ch.Recent[n-1].At) < usual.Independent && ch.Recent[n-1].At.Sub(ch.Recent[n-2].At) < usual.Independent:
+		ch.Recent[n-1] = m
+	case n < recentMarks:
+		ch.Recent = append(ch.Recent, m)
+	default:
+		copy(ch.Recent, ch.Recent[n-recentMarks+1:])
+		ch.Recent[recentMarks-1] = m
+		ch.Recent = ch.Recent[:recentMarks]
 	}
 }
 
 // plausible flags a fix that nothing on the ground could reach from the last one in the time between. When a second one
 // bears the first out, it was the last one that was wrong.
-func (e *evaluation) plausible(ch *Channel, m Mark, fastest float64) {
-	if reachable(&ch.Recent[len(ch.Recent)-1], &m, fastest) {
+func (e *evaluation) plausible(ch *Channel, m *Mark) {
+	if reachable(&ch.Recent[len(ch.Recent)-1], m) {
 		ch.Suspect = nil
 		return
 	}
-	if ch.Suspect != nil && m.At.After(ch.Suspect.At) && reachable(ch.Suspect, &m, fastest) {
+	if ch.Suspect != nil && m.At.After(ch.Suspect.At) && reachable(ch.Suspect, m) {
 		ch.Suspect = nil
 		return
 	}
-	ch.Suspect = &m
+	suspect := *m
+	ch.Suspect = &suspect
 	e.in.Flags |= Impossible
 }
 
-func reachable(a, b *Mark, fastest float64) bool {
+func reachable(a, b *Mark) bool {
 	d := metres(a.lon(), a.lat(), b.lon(), b.lat()) - float64(a.Accuracy+b.Accuracy)/100
-	return d <= fastest*b.At.Sub(a.At).Seconds()+500
+	return d <= usual.FastestPlausible*b.At.Sub(a.At).Seconds()+500
+}
+
+// frozen flags a satellite fix that tells the last place again to the centimetre, as it has done for long: satellite
+// fixes tremble.
+func (e *evaluation) frozen(ch *Channel, m *Mark) {
+	last := &ch.Recent[len(ch.Recent)-1]
+	switch {
+	case m.Method != last.Method || !satellite(m) || m.LonE7 != last.LonE7 || m.LatE7 != last.LatE7:
+		ch.Same, ch.SameSince = 0, time.Time{}
+	case ch.Same == 0:
+		ch.Same, ch.SameSince = 1, last.At
+	default:
+		ch.Same = min(ch.Same+1, frozenCount)
+	}
+	if ch.Same == frozenCount && m.At.Sub(ch.SameSince) >= frozenAfter {
+		e.in.Flags |= Frozen
+	}
 }
 
 // e7 is 1e-7 degrees, rounded once.
 func e7(deg float64) int32 { return int32(math.Round(deg * 1e7)) }
-
-// NextDue is the instant at which the state wants a tick; zero: never.
-func NextDue(s *State, f *Facts, after time.Time) time.Time {
-	var next time.Time
-	take := func(t time.Time) {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
-	for i := range f.Rules {
-		r := &f.Rules[i]
-		if k, ok := kinds[r.Kind]; ok && r.Valid.Contains(after) {
-			take(k.due(s, f, r, s.rule(r.ID)))
-			if r.Valid.Until.After(after) {
-				take(r.Valid.Until)
-			}
-		} else if ok && r.Valid.From.After(after) {
-			take(r.Valid.From)
-		}
-	}
-	return next
-}
 
 // zone is the version of a rule's zone at the input's instant.
 func (e *evaluation) zone(r *Rule) *Zone {
 	for _, z := range e.f.Zones[r.Zone] {
 		if z.Valid.Contains(e.in.At) {
 			return z
-		}
-	}
-	return nil
-}
-
-// binding is the device of a class that speaks for the subject at t.
-func (f *Facts) binding(class devices.Class, t time.Time) *BindingFact {
-	for i := range f.Bindings {
-		if b := &f.Bindings[i]; b.Class == class && b.Valid.Contains(t) {
-			return b
 		}
 	}
 	return nil

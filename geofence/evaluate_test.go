@@ -51,9 +51,10 @@ func newWorld(t testing.TB, k RuleKind, interval time.Duration) *world {
 	p.Class = w.class
 	w.facts = Facts{
 		Subject: 1, Version: 1,
-		Bindings: []BindingFact{{ID: 1, Device: 1, Class: w.class, Subject: 1, Interval: interval, Valid: Interval{From: t0.Add(-time.Hour)}}},
-		Rules:    []Rule{{ID: 1, Version: 1, Subject: 1, Kind: k, Basis: "leave_city", Params: p, Valid: Interval{From: t0.Add(-time.Hour)}}},
-		Zones:    map[ZoneID][]*Zone{},
+		Bindings:    []BindingFact{{ID: 1, Device: 1, Class: w.class, Subject: 1, Interval: interval, Valid: Interval{From: t0.Add(-time.Hour)}}},
+		Authorities: []Interval{{From: t0.Add(-time.Hour)}},
+		Rules:       []Rule{{ID: 1, Version: 1, Subject: 1, Kind: k, Basis: "leave_city", Params: p, Valid: Interval{From: t0.Add(-time.Hour)}}},
+		Zones:       map[ZoneID][]*Zone{},
 	}
 	if k != Silence {
 		w.facts.Rules[0].Zone = 1

@@ -9,7 +9,8 @@ const (
 	Skewed                      // the device's clock is off by more than the tolerance (R38)
 	Late                        // older than the lateness limit when it came (R36)
 	Answer                      // answers a check
+	Frozen                      // the same to the centimetre, again and again: a receiver that has stuck
 )
 
 // moves reports whether a fix with these flags takes part in decisions.
-func (f Flag) moves() bool { return f&(OutOfOrder|Impossible|Skewed) == 0 }
+func (f Flag) moves() bool { return f&(OutOfOrder|Impossible|Skewed|Frozen) == 0 }

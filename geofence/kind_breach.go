@@ -13,9 +13,16 @@ type breach struct {
 	wrong func(p *Params, m *Mark) bool // clearly on the wrong side, beyond the band
 	right func(m *Mark) bool            // clearly on the right side
 	depth func(m *Mark) int64           // how far on the wrong side, centimetres
+	// holds reports whether a run that would open is yet to be waited for; nil: never.
+	holds func(p *Params, run []Mark) bool
+	// before looks at a judged fix before it is taken into the run; may be nil.
+	before func(e *evaluation, r *Rule, rs *RuleState, z *Zone, m *Mark)
 }
 
 func satellite(m *Mark) bool { return m.Method == devices.MethodGNSS }
+
+// firm is a place that cannot well be somewhere else: a satellite fix, or the beacon in the subject's home.
+func firm(m *Mark) bool { return m.Method == devices.MethodGNSS || m.Method == devices.MethodRF }
 
 // fix judges one more fix of a channel.
 func (b breach) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
@@ -26,59 +33,102 @@ func (b breach) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 	p := &r.Params
 	m = p.judged(z, m)
 	class := e.in.Binding.Class
+	if rs.Open != "" && rs.OpenClass != class && !e.f.speaks(rs.OpenClass, e.in.At) {
+		rs.OpenClass = class // who opened it speaks no more
+	}
+	if b.before != nil {
+		b.before(e, r, rs, z, &m)
+	}
 	t := &rs.Track[channelIndex(class)]
 	switch {
 	case b.wrong(p, &m):
-		t.Return = nil
-		b.against(e, r, rs, t, class, m)
+		if t.against(p, m) {
+			b.against(e, r, rs, t, class, m)
+		} else if !satellite(&m) {
+			b.doubt(e, r, rs, class, m)
+		}
 	case b.right(&m):
-		t.Breach = nil
+		t.inFavour(p, m, rs.Open == "", p.sparse(e.in.Binding.Interval))
 		b.inFavour(e, r, rs, t, class, m)
+	case rs.Ask != nil && rs.Ask.Class == class && m.At.After(rs.Ask.At):
+		rs.Ask.Heard = true
 	}
 	// Undecidable, or within the band: the state holds.
 }
 
+// against takes a satellite fix on the wrong side into the run and reports whether it is one more.
+func (t *Track) against(p *Params, m Mark) bool {
+	if !satellite(&m) {
+		return false
+	}
+	t.Return = t.Return[:0]
+	if n := len(t.Breach); n > 0 && m.At.Sub(t.Breach[n-1].At) < p.Independent {
+		return false // the same place told twice is one fix
+	}
+	t.Breach = append(t.Breach, m)
+	if n, most := len(t.Breach), p.run(); n > most { // the first, and the latest
+		t.Breach = append(t.Breach[:1], t.Breach[n-most+1:]...)
+	}
+	return true
+}
+
+// inFavour takes a fix on the right side into the run. One firm fix ends a run on the wrong side; of cell and Wi-Fi
+// fixes, which err beyond what they claim, it takes as many as open a violation, unless the channel is sparse and will be
+// asked again. idle: nothing is open.
+func (t *Track) inFavour(p *Params, m Mark, idle, sparse bool) {
+	if idle && len(t.Breach) == 0 {
+		t.Return = t.Return[:0]
+		return // where one is supposed to be
+	}
+	if n := len(t.Return); n == 0 || m.At.Sub(t.Return[n-1].At) >= p.Independent && n < p.run() {
+		t.Return = append(t.Return, m)
+	}
+	if firm(&m) || sparse || len(t.Return) >= p.Count {
+		t.Breach = t.Breach[:0]
+	}
+}
+
+// against acts on one more satellite fix on the wrong side.
 func (b breach) against(e *evaluation, r *Rule, rs *RuleState, t *Track, class devices.Class, m Mark) {
 	p := &r.Params
 	sparse := p.sparse(e.in.Binding.Interval)
-	if !satellite(&m) {
-		// Cell and Wi-Fi fixes never open by themselves (R27); on a channel that speaks seldom they ask.
-		if sparse && rs.Open == "" && len(t.Breach) == 0 {
-			b.ask(e, r, rs, class, m.At)
-		}
-		return
-	}
-	if n := len(t.Breach); n > 0 && m.At.Sub(t.Breach[n-1].At) < p.Independent {
-		return // the same place told twice is one fix
-	}
-	t.Breach = append(t.Breach, m)
-	if n := len(t.Breach); n > recentMarks { // the first, and the latest
-		t.Breach = append(t.Breach[:1:1], t.Breach[n-recentMarks+1:]...)
-	}
 	switch {
 	case rs.Open != "":
 		b.further(e, r, rs, class, m)
 	case b.enough(p, t.Breach, sparse):
-		b.settle(e, rs, m.At, true)
-		rs.Open, rs.OpenClass, rs.Margin = b.kind, class, b.depth(&m)
-		e.open(r, b.kind, class, t.Breach[0].At, withFixes(t.Breach...))
-	case sparse && rs.Ask == nil:
-		b.ask(e, r, rs, class, m.At)
+		b.opens(e, r, rs, class, t.Breach, m.At)
+	case sparse:
+		b.ask(e, r, rs, class, &m)
 	}
+}
+
+// opens opens the violation: it began with the run, or with the rule or the zone that makes it one.
+func (b breach) opens(e *evaluation, r *Rule, rs *RuleState, class devices.Class, run []Mark, answered time.Time) {
+	at := run[0].At
+	if r.Valid.From.After(at) {
+		at = r.Valid.From
+	}
+	if z := e.zone(r); z.Valid.From.After(at) {
+		at = z.Valid.From
+	}
+	b.clear(e, r, rs, class, answered)
+	rs.Open, rs.OpenClass, rs.Margin = b.kind, class, b.depth(&run[len(run)-1])
+	e.open(r, b.kind, class, at, withFixes(run...))
 }
 
 // enough reports whether a run of fixes opens: the count always; the grace unless the channel speaks seldom (then the
 // second fix is the answer to a demand, or as good) or the margin waives it.
 func (b breach) enough(p *Params, run []Mark, sparse bool) bool {
-	if len(run) < p.Count {
+	if len(run) < p.Count || b.holds != nil && b.holds(p, run) {
 		return false
 	}
 	last := &run[len(run)-1]
 	if sparse || last.At.Sub(run[0].At) >= p.Grace {
 		return true
 	}
-	for i := range run[len(run)-p.Count:] {
-		if d := b.depth(&run[len(run)-p.Count+i]); d <= 3*run[len(run)-p.Count+i].Accuracy || d <= centimetres(p.WaiveMargin) {
+	deciding := run[len(run)-p.Count:]
+	for i := range deciding {
+		if d := b.depth(&deciding[i]); d <= 3*deciding[i].Accuracy || d <= centimetres(p.WaiveMargin) {
 			return false
 		}
 	}
@@ -93,99 +143,129 @@ func (b breach) further(e *evaluation, r *Rule, rs *RuleState, class devices.Cla
 	}
 }
 
-func (b breach) inFavour(e *evaluation, r *Rule, rs *RuleState, t *Track, class devices.Class, m Mark) {
-	p := &r.Params
-	if rs.Ask != nil && rs.Ask.Class == class && m.At.After(rs.Ask.At) {
-		b.settle(e, rs, m.At, true)
-	}
-	if rs.Open == "" || class != rs.OpenClass {
-		return
-	}
-	if n := len(t.Return); n == 0 || m.At.Sub(t.Return[n-1].At) >= p.Independent {
-		t.Return = append(t.Return, m)
-	}
-	if len(t.Return) >= p.Count || p.sparse(e.in.Binding.Interval) && satellite(&m) {
-		e.close(r, rs.Open, class, t.Return[0].At, withFixes(t.Return...))
-		rs.Open, rs.OpenClass, rs.Margin, t.Return = "", "", 0, nil
+// doubt acts on a cell or Wi-Fi fix on the wrong side. It opens nothing by itself (R27); a channel that speaks seldom is
+// asked for a satellite fix, but not over and over.
+func (b breach) doubt(e *evaluation, r *Rule, rs *RuleState, class devices.Class, m Mark) {
+	switch {
+	case rs.Ask != nil:
+		rs.Ask.Heard = rs.Ask.Heard || rs.Ask.Class == class && m.At.After(rs.Ask.At)
+	case rs.Open == "" && r.Params.sparse(e.in.Binding.Interval) && (rs.AskedAt.IsZero() || e.in.Now.Sub(rs.AskedAt) >= r.Params.AskAgain):
+		b.ask(e, r, rs, class, &m)
 	}
 }
 
-// ask demands a confirming fix at once, unless one is being waited for.
-func (b breach) ask(e *evaluation, r *Rule, rs *RuleState, class devices.Class, at time.Time) {
-	if rs.Ask != nil || e.quiet || e.in.Now.Sub(at) > r.Params.LateAfter {
+func (b breach) inFavour(e *evaluation, r *Rule, rs *RuleState, t *Track, class devices.Class, m Mark) {
+	if rs.Ask != nil && m.At.After(rs.Ask.At) {
+		b.clear(e, r, rs, class, m.At)
+	}
+	if rs.Open == "" || class != rs.OpenClass || len(t.Return) == 0 {
+		return
+	}
+	if len(t.Return) >= r.Params.Count || r.Params.sparse(e.in.Binding.Interval) && firm(&m) {
+		b.closes(e, r, rs, t, t.Return[0].At)
+	}
+}
+
+func (b breach) closes(e *evaluation, r *Rule, rs *RuleState, t *Track, at time.Time) {
+	e.close(r, rs.Open, rs.OpenClass, at, withFixes(t.Return...))
+	rs.Open, rs.OpenClass, rs.Margin = "", "", 0
+	t.Return, t.Breach = t.Return[:0], t.Breach[:0]
+}
+
+// ask demands a confirming fix of the input's device at once, unless one is being waited for.
+func (b breach) ask(e *evaluation, r *Rule, rs *RuleState, class devices.Class, because *Mark) {
+	if rs.Ask != nil || e.in.Observed != nil && e.in.Now.Sub(because.At) > r.Params.LateAfter {
 		return // what comes late is for review: the present is not asked about the past
 	}
-	b.demand(e, r, rs, class, at)
-}
-
-func (b breach) demand(e *evaluation, r *Rule, rs *RuleState, class devices.Class, at time.Time) {
-	rs.Ask = &Pending{At: at, Due: e.in.Now.Add(r.Params.AskWithin), Class: class}
-	e.out = append(e.out, Effect{Ask: &Ask{Device: e.in.Binding.Device, Rule: r.ID, At: e.in.Now, Due: rs.Ask.Due}})
-}
-
-func (b breach) settle(e *evaluation, rs *RuleState, at time.Time, answered bool) {
-	if rs.Ask == nil {
-		return
+	device := because.Device
+	if bound := e.f.binding(class, e.in.At); bound != nil {
+		device = bound.Device
 	}
-	e.out = append(e.out, Effect{Settle: &Settle{Rule: rs.Rule, At: at, Answered: answered}})
-	rs.Ask = nil
+	rs.AskedAt = e.in.Now
+	rs.Ask = &Pending{At: because.At, Due: e.in.Now.Add(r.Params.AskWithin), Class: class, Because: *because}
+	e.out = append(e.out, Effect{Ask: &Ask{Device: device, Rule: r.ID, At: e.in.Now, Due: rs.Ask.Due}})
 }
 
-// heard closes what was said about not answering. A sign of life with a place that is not clear settles no demand.
-func (b breach) heard(e *evaluation, r *Rule, rs *RuleState, class devices.Class) {
-	if rs.Unheard && e.in.Observed.Place != nil {
-		rs.Unheard = false
-		e.close(r, CheckUnanswered, class, e.in.At, nil)
+// clear settles what a channel was asked, answered by a fix that decides.
+func (b breach) clear(e *evaluation, r *Rule, rs *RuleState, class devices.Class, at time.Time) {
+	if rs.Ask != nil && rs.Ask.Class == class {
+		e.out = append(e.out, Effect{Settle: &Settle{Rule: rs.Rule, At: at, Answered: true}})
+		rs.Ask = nil
 	}
 }
 
-// tick opens 核查未应答 when a demand ran out.
+// heard closes what was said about not answering, when the channel tells a place again.
+func (b breach) heard(e *evaluation, r *Rule, rs *RuleState) {
+	if e.in.Observed.Place != nil && rs.Unheard == e.in.Binding.Class {
+		rs.Unheard = ""
+		e.close(r, CheckUnanswered, e.in.Binding.Class, e.in.At, nil)
+	}
+}
+
+// tick opens 核查未应答 when a demand ran out and nothing was heard. A place that decides nothing is an answer: the person
+// was not silent, though nobody knows more.
 func (b breach) tick(e *evaluation, r *Rule, rs *RuleState) {
 	if rs.Ask == nil || rs.Ask.Due.After(e.in.At) {
 		return
 	}
 	asked := *rs.Ask
-	b.settle(e, rs, asked.Due, false)
-	if !rs.Unheard {
-		rs.Unheard = true
-		t := rs.Track[channelIndex(asked.Class)]
+	rs.Ask = nil
+	e.out = append(e.out, Effect{Settle: &Settle{Rule: rs.Rule, At: asked.Due, Answered: asked.Heard}})
+	if !asked.Heard && rs.Unheard == "" {
+		rs.Unheard = asked.Class
 		e.open(r, CheckUnanswered, asked.Class, asked.Due, func(f *Finding) {
-			f.Evidence.AskedAt = asked.At
-			f.Evidence.Fixes = append([]Mark(nil), t.Breach...)
+			f.Evidence.AskedAt = rs.AskedAt
+			f.Evidence.Fixes = []Mark{asked.Because}
 			f.Late = false
 		})
 	}
 }
 
-func (b breach) due(_ *State, _ *Facts, _ *Rule, rs *RuleState) time.Time {
-	if rs.Ask == nil {
+func (b breach) due(_ *[2]Channel, _ *Facts, _ *Rule, rs *RuleState, _ time.Time) time.Time {
+	if rs == nil || rs.Ask == nil {
 		return time.Time{}
 	}
 	return rs.Ask.Due
 }
 
-// rejudge runs the last fixes of each channel through the facts as they are now.
+// rejudge asks what the last fixes of each channel say under the rule and the zone as they are now, and acts on where
+// that leaves the person, not on how they came there.
 func (b breach) rejudge(e *evaluation, r *Rule, rs *RuleState) {
 	z := e.zone(r)
 	if z == nil {
+		e.closeAll(r, rs, e.in.At)
 		return
 	}
 	for c := range e.s.Channel {
-		bound := e.f.binding(classOf(c), e.in.At)
-		recent := e.s.Channel[c].Recent
-		if bound == nil || len(recent) == 0 {
+		class, recent := classOf(c), e.s.Channel[c].Recent
+		bound := e.f.binding(class, e.in.At)
+		t := &rs.Track[c]
+		if bound == nil || len(recent) == 0 || rs.Version == 0 && len(t.Breach)+len(t.Return) > 0 {
 			continue
 		}
-		// As if the last fixes came again, one after the other, under the facts as they are now.
-		again := evaluation{s: e.s, f: e.f, in: &Input{At: e.in.At, Now: e.in.Now, Binding: bound}, out: e.out, quiet: true}
-		rs.Track[c] = Track{}
-		for _, m := range recent {
-			b.fix(&again, r, rs, m)
+		sparse := r.Params.sparse(bound.Interval)
+		*t = b.again(z, &r.Params, recent, rs.Open == "", sparse)
+		switch n := len(t.Breach); {
+		case rs.Open == "" && b.enough(&r.Params, t.Breach, sparse):
+			b.opens(e, r, rs, class, t.Breach, e.in.At)
+		case rs.Open == "" && n > 0 && sparse && rs.Unheard == "":
+			b.ask(e, r, rs, class, &t.Breach[n-1])
+		case n == 0 && rs.OpenClass == class && len(t.Return) > 0 && (sparse || len(t.Return) >= r.Params.Count):
+			b.closes(e, r, rs, t, e.in.At)
 		}
-		run := rs.Track[c].Breach
-		if again.quiet = false; len(run) > 0 && rs.Open == "" && rs.Ask == nil && !rs.Unheard && r.Params.sparse(bound.Interval) {
-			b.demand(&again, r, rs, classOf(c), run[len(run)-1].At)
-		}
-		e.out = again.out
 	}
+}
+
+// again is the run that the last fixes make.
+func (b breach) again(z *Zone, p *Params, recent []Mark, idle, sparse bool) (t Track) {
+	for _, m := range recent {
+		m = p.judged(z, m)
+		switch {
+		case b.wrong(p, &m):
+			t.against(p, m)
+		case b.right(&m):
+			t.inFavour(p, m, idle, sparse)
+		}
+	}
+	return t
 }

@@ -1,80 +1,79 @@
 package geofence
 
-import (
-	"time"
-
-	"zhijiao/devices"
-)
+import "time"
 
 // silence: a device that is expected to speak and does not. Opens 设备离线, which is about the device and says nothing
-// about where the person is. A device bound to nobody is expected to say nothing.
+// about where the person is. A device that is bound to nobody, and a wristband without an approval, are expected to say
+// nothing.
 type silence struct{}
 
 func init() { kinds[Silence] = silence{} }
 
-// since is what the silence is counted from, and how long it may be.
-func (silence) since(s *State, f *Facts, r *Rule, t time.Time) (heard time.Time, allowed time.Duration, ok bool) {
-	b := f.binding(r.Params.Class, t)
-	if b == nil {
-		return time.Time{}, 0, false
+// quiet is the interval around t in which the device is expected to speak, since when it is quiet, and when that is too long.
+func (silence) quiet(c *[2]Channel, f *Facts, r *Rule, t time.Time) (expected Interval, heard, until time.Time, every time.Duration, ok bool) {
+	expected, every, ok = f.expected(r.Params.Class, t)
+	heard = c[channelIndex(r.Params.Class)].HeardAt
+	if heard.Before(expected.From) {
+		heard = expected.From
 	}
-	heard = s.Channel[channelIndex(r.Params.Class)].HeardAt
-	for _, from := range []time.Time{b.Valid.From, r.Valid.From} {
-		if heard.Before(from) {
-			heard = from
-		}
+	if heard.Before(r.Valid.From) {
+		heard = r.Valid.From
 	}
-	return heard, max(r.Params.SilentAfter, time.Duration(r.Params.SilentFactor*float64(b.Interval))), true
+	return expected, heard, heard.Add(max(r.Params.SilentAfter, time.Duration(r.Params.SilentFactor*float64(every)))), every, ok
 }
 
-func (k silence) due(s *State, f *Facts, r *Rule, rs *RuleState) time.Time {
-	if rs.Open != "" {
-		return time.Time{}
+func (k silence) due(c *[2]Channel, f *Facts, r *Rule, rs *RuleState, after time.Time) time.Time {
+	var next soonest
+	v, _, until, _, ok := k.quiet(c, f, r, after)
+	switch {
+	case ok && rs != nil && rs.Open != "":
+		next.takeAfter(v.Until, after) // from then on nobody expects it to speak
+	case ok && v.Contains(until):
+		next.take(until)
+	case rs != nil && rs.Open != "":
+		next.take(after)
 	}
-	// Judged at the instant the state stands at: a binding that begins or ends is a fact, and facts make a tick due.
-	var best time.Time
+	// Expected to speak again: its clock starts then.
 	for i := range f.Bindings {
-		b := &f.Bindings[i]
-		if b.Class != r.Params.Class {
-			continue
-		}
-		heard, allowed, ok := k.since(s, f, r, b.Valid.From)
-		if !ok {
-			continue
-		}
-		due := heard.Add(allowed)
-		if b.Valid.Contains(due) && (best.IsZero() || due.Before(best)) {
-			best = due
+		if b := &f.Bindings[i]; b.Class == r.Params.Class {
+			next.takeAfter(b.Valid.From, after)
 		}
 	}
-	return best
+	if !ok {
+		for _, a := range f.Authorities {
+			next.takeAfter(a.From, after)
+		}
+	}
+	return next.Time
 }
 
+// tick opens and closes by the clock. A device that was heard before the clock got round to it was not silent, for all
+// that we know: we were not listening.
 func (k silence) tick(e *evaluation, r *Rule, rs *RuleState) {
-	heard, allowed, ok := k.since(e.s, e.f, r, e.in.At)
+	if e.in.Observed != nil {
+		return
+	}
+	v, heard, until, every, ok := k.quiet(&e.s.Channel, e.f, r, e.in.At)
 	switch {
 	case !ok && rs.Open != "":
 		e.close(r, DeviceSilent, rs.OpenClass, e.in.At, nil) // taken off: nobody expects it to speak
 		rs.Open, rs.OpenClass = "", ""
-	case ok && rs.Open == "" && !heard.Add(allowed).After(e.in.At):
+	case ok && rs.Open == "" && !until.After(e.in.At) && v.Contains(until):
 		rs.Open, rs.OpenClass = DeviceSilent, r.Params.Class
 		e.open(r, DeviceSilent, r.Params.Class, heard, func(f *Finding) {
-			f.Evidence.HeardAt = heard
-			if b := e.f.binding(r.Params.Class, e.in.At); b != nil {
-				f.Evidence.ExpectedS = b.Interval.Seconds()
-			}
-			f.Late = false
+			f.Evidence.HeardAt, f.Evidence.ExpectedS, f.Late = heard, every.Seconds(), false
 		})
 	}
 }
 
-func (k silence) heard(e *evaluation, r *Rule, rs *RuleState, class devices.Class) {
-	if rs.Open != "" && class == rs.OpenClass {
-		e.close(r, DeviceSilent, class, e.in.Now, nil)
+func (k silence) heard(e *evaluation, r *Rule, rs *RuleState) {
+	if rs.Open != "" && e.in.Binding.Class == rs.OpenClass {
+		e.close(r, DeviceSilent, rs.OpenClass, e.in.Now, nil)
 		rs.Open, rs.OpenClass = "", ""
 	}
 }
 
 func (silence) fix(*evaluation, *Rule, *RuleState, Mark) {}
 
-func (k silence) rejudge(e *evaluation, r *Rule, rs *RuleState) { k.tick(e, r, rs) }
+// rejudge has nothing to do: tick looks at everything.
+func (silence) rejudge(*evaluation, *Rule, *RuleState) {}

@@ -3,6 +3,7 @@ package geofence
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"zhijiao/devices"
@@ -17,7 +18,10 @@ type Params struct {
 	WaiveMargin      float64       // a margin beyond this and three accuracies waives the grace, metres; the count stays
 	Independent      time.Duration // two fixes closer than this are one
 	AskWithin        time.Duration // how long a demand for a confirming fix waits
+	AskAgain         time.Duration // a fix that is no satellite fix does not ask again sooner than this
 	PassGap          time.Duration // two fixes further apart than this are no way through a zone
+	PassSpeed        float64       // who is in a zone to keep out of, faster than this, metres a second
+	PassDwell        time.Duration // and shorter than this, passes through (R32)
 	SilentAfter      time.Duration // silence is no shorter than this
 	SilentFactor     float64       // nor than so many expected intervals
 	Class            devices.Class // whose silence
@@ -32,9 +36,10 @@ type Params struct {
 // DefaultParams are the thresholds of a kind of rule.
 func DefaultParams(k RuleKind) Params {
 	p := Params{
-		Count: 2, Grace: 2 * time.Minute, Band: 50, WaiveMargin: 500, Independent: 10 * time.Second, AskWithin: 10 * time.Minute,
-		PassGap: 3 * time.Minute, SilentAfter: 30 * time.Minute, SilentFactor: 3, Class: devices.Wristband, LateAfter: 15 * time.Minute,
-		FloorGNSS: 10, FloorWiFi: 50, FloorCell: 500, FloorRF: 30, FastestPlausible: 83,
+		Count: 2, Grace: usualGrace, Band: 50, WaiveMargin: 500, Independent: 10 * time.Second, AskWithin: 10 * time.Minute,
+		AskAgain: time.Hour, PassGap: 3 * time.Minute, PassSpeed: 8, PassDwell: 2 * time.Minute, SilentAfter: 30 * time.Minute, SilentFactor: 3,
+		Class: devices.Wristband, LateAfter: 15 * time.Minute,
+		FloorGNSS: 10, FloorWiFi: 50, FloorCell: 500, FloorRF: 30, FastestPlausible: 120, // trains make 97
 	}
 	if k == KeepOut {
 		p.Grace, p.Band = 0, 0
@@ -50,7 +55,10 @@ type paramsJSON struct {
 	WaiveM       *float64       `json:"waive_margin_m,omitempty"`
 	IndependentS *float64       `json:"independent_s,omitempty"`
 	AskWithinS   *float64       `json:"ask_within_s,omitempty"`
+	AskAgainS    *float64       `json:"ask_again_s,omitempty"`
 	PassGapS     *float64       `json:"pass_gap_s,omitempty"`
+	PassSpeedMPS *float64       `json:"pass_speed_mps,omitempty"`
+	PassDwellS   *float64       `json:"pass_dwell_s,omitempty"`
 	SilentAfterS *float64       `json:"silent_after_s,omitempty"`
 	SilentFactor *float64       `json:"silent_factor,omitempty"`
 	Class        *devices.Class `json:"class,omitempty"`
@@ -72,14 +80,35 @@ func ParseParams(k RuleKind, doc []byte) (Params, error) {
 	if err := strictJSON(doc, &j); err != nil {
 		return p, fmt.Errorf("params: %w", err)
 	}
-	seconds := func(to *time.Duration, v *float64) {
-		if v != nil {
-			*to = time.Duration(*v * float64(time.Second))
+	if err := j.over(&p); err != nil {
+		return p, err
+	}
+	return p, p.check(k)
+}
+
+// over puts what is named in place of what is there.
+func (j *paramsJSON) over(p *Params) (wrong error) {
+	for _, x := range []struct {
+		to *time.Duration
+		v  *float64
+	}{
+		{&p.Grace, j.GraceS}, {&p.Independent, j.IndependentS}, {&p.AskWithin, j.AskWithinS}, {&p.AskAgain, j.AskAgainS}, {&p.PassGap, j.PassGapS},
+		{&p.PassDwell, j.PassDwellS}, {&p.SilentAfter, j.SilentAfterS}, {&p.LateAfter, j.LateAfterS},
+	} {
+		switch {
+		case x.v == nil:
+		case *x.v < 0 || *x.v > longest.Seconds():
+			wrong = fmt.Errorf("params: %v s is below zero or longer than %v", *x.v, longest)
+		default:
+			*x.to = time.Duration(math.Round(*x.v*1e3)) * time.Millisecond
 		}
 	}
-	number := func(to, v *float64) {
-		if v != nil {
-			*to = *v
+	for _, x := range []struct{ to, v *float64 }{
+		{&p.Band, j.BandM}, {&p.WaiveMargin, j.WaiveM}, {&p.PassSpeed, j.PassSpeedMPS}, {&p.SilentFactor, j.SilentFactor}, {&p.FloorGNSS, j.FloorGNSSM},
+		{&p.FloorWiFi, j.FloorWiFiM}, {&p.FloorCell, j.FloorCellM}, {&p.FloorRF, j.FloorRFM}, {&p.FastestPlausible, j.FastestMPS},
+	} {
+		if x.v != nil {
+			*x.to = *x.v
 		}
 	}
 	if j.Count != nil {
@@ -88,29 +117,27 @@ func ParseParams(k RuleKind, doc []byte) (Params, error) {
 	if j.Class != nil {
 		p.Class = *j.Class
 	}
-	seconds(&p.Grace, j.GraceS)
-	seconds(&p.Independent, j.IndependentS)
-	seconds(&p.AskWithin, j.AskWithinS)
-	seconds(&p.PassGap, j.PassGapS)
-	seconds(&p.SilentAfter, j.SilentAfterS)
-	seconds(&p.LateAfter, j.LateAfterS)
-	number(&p.Band, j.BandM)
-	number(&p.WaiveMargin, j.WaiveM)
-	number(&p.SilentFactor, j.SilentFactor)
-	number(&p.FloorGNSS, j.FloorGNSSM)
-	number(&p.FloorWiFi, j.FloorWiFiM)
-	number(&p.FloorCell, j.FloorCellM)
-	number(&p.FloorRF, j.FloorRFM)
-	number(&p.FastestPlausible, j.FastestMPS)
-	return p, p.check()
+	return wrong
 }
 
-func (p *Params) check() error {
+// The longest time and the most fixes that make sense in a rule.
+const (
+	longest   = 366 * 24 * time.Hour
+	mostFixes = 20
+)
+
+func (p *Params) check(k RuleKind) error {
+	fewest := 2
+	if k == KeepOut {
+		fewest = 1 // to enter may be told from less (R24)
+	}
 	switch {
-	case p.Count < 2:
-		return fmt.Errorf("params: count: a single fix decides nothing (R24)")
-	case p.Grace < 0 || p.Band < 0 || p.WaiveMargin < 0 || p.Independent < 0 || p.PassGap < 0 || p.LateAfter < 0:
+	case p.Count < fewest || p.Count > mostFixes:
+		return fmt.Errorf("params: count: %d to %d; a single fix never decides that somebody left (R24)", fewest, mostFixes)
+	case p.Band < 0 || p.WaiveMargin < 0 || p.PassSpeed < 0:
 		return fmt.Errorf("params: a threshold below zero")
+	case max(p.Band, p.WaiveMargin, p.FloorGNSS, p.FloorWiFi, p.FloorCell, p.FloorRF) > 1e6 || p.SilentFactor > 1000:
+		return fmt.Errorf("params: a threshold beyond anything that happens")
 	case p.AskWithin < time.Minute || p.SilentAfter < time.Minute || p.SilentFactor < 1:
 		return fmt.Errorf("params: ask_within_s and silent_after_s are at least 60, silent_factor at least 1")
 	case p.FloorGNSS <= 0 || p.FloorWiFi <= 0 || p.FloorCell <= 0 || p.FloorRF <= 0 || p.FastestPlausible <= 0:
@@ -124,15 +151,31 @@ func (p *Params) check() error {
 // MarshalJSON writes every threshold, for evidence.
 func (p Params) MarshalJSON() ([]byte, error) {
 	s := func(d time.Duration) *float64 { v := d.Seconds(); return &v }
-	return json.Marshal(paramsJSON{&p.Count, s(p.Grace), &p.Band, &p.WaiveMargin, s(p.Independent), s(p.AskWithin), s(p.PassGap), s(p.SilentAfter),
-		&p.SilentFactor, &p.Class, s(p.LateAfter), &p.FloorGNSS, &p.FloorWiFi, &p.FloorCell, &p.FloorRF, &p.FastestPlausible})
+	return json.Marshal(paramsJSON{&p.Count, s(p.Grace), &p.Band, &p.WaiveMargin, s(p.Independent), s(p.AskWithin), s(p.AskAgain),
+		s(p.PassGap), &p.PassSpeed, s(p.PassDwell), s(p.SilentAfter), &p.SilentFactor, &p.Class, s(p.LateAfter), &p.FloorGNSS, &p.FloorWiFi, &p.FloorCell, &p.FloorRF, &p.FastestPlausible})
 }
+
+// UnmarshalJSON reads what MarshalJSON wrote: evidence says every threshold.
+func (p *Params) UnmarshalJSON(doc []byte) error {
+	var j paramsJSON
+	if err := json.Unmarshal(doc, &j); err != nil {
+		return err
+	}
+	*p = Params{}
+	return j.over(p)
+}
+
+// usualGrace tells sparse channels from dense ones where a rule has no grace of its own.
+const usualGrace = 2 * time.Minute
 
 // sparse reports whether a channel speaks too seldom to span the grace by itself.
 func (p *Params) sparse(interval time.Duration) bool {
 	grace := p.Grace
 	if grace == 0 {
-		grace = 2 * time.Minute
+		grace = usualGrace
 	}
 	return interval > grace/2
 }
+
+// run is how many fixes of a run are remembered.
+func (p *Params) run() int { return max(recentMarks, p.Count) }

@@ -11,7 +11,7 @@ import (
 	"zhijiao/internal/id"
 )
 
-// Engine is the version of evaluation that every violation carries: another version may decide otherwise.
+// EngineVersion is the version of evaluation that every violation carries: another version may decide otherwise.
 const EngineVersion = "1"
 
 // Mark is a fix as evaluation remembers it and as evidence shows it. Coordinates are 1e-7 degrees, WGS-84; lengths are
@@ -42,21 +42,26 @@ type State struct {
 
 // Channel is one device class of the subject.
 type Channel struct {
-	HeardAt  time.Time   `json:"heard,omitzero"`     // domain time of the last sign of life
-	Recent   []Mark      `json:"recent,omitempty"`   // the last independent plausible fixes, oldest first
-	Suspect  *Mark       `json:"suspect,omitempty"`  // an impossible fix that another may yet bear out
-	Accepted []time.Time `json:"accepted,omitempty"` // fix times of the last stored phone fixes (R13)
+	HeardAt   time.Time   `json:"heard,omitzero"`      // domain time of the last sign of life
+	Recent    []Mark      `json:"recent,omitempty"`    // the last plausible fixes, oldest first
+	Suspect   *Mark       `json:"suspect,omitempty"`   // an impossible fix that another may yet bear out
+	Same      int         `json:"same,omitempty"`      // how often the last place was told again to the centimetre
+	SameSince time.Time   `json:"same_since,omitzero"` // when it was told first
+	Accepted  []time.Time `json:"accepted,omitempty"`  // fix times of the last stored phone fixes (R13)
 }
 
 // RuleState is where a rule stands for the subject.
 type RuleState struct {
-	Rule      RuleID        `json:"rule"`
-	Open      ViolationKind `json:"open,omitempty"`       // the open violation of the rule's own condition
-	OpenClass devices.Class `json:"open_class,omitempty"` // the channel that opened it: only that channel closes it
-	Margin    int64         `json:"margin_cm,omitempty"`  // the furthest seen while open, as last told
-	Track     [2]Track      `json:"track"`                // by class
-	Ask       *Pending      `json:"ask,omitempty"`        // a confirming fix is being waited for
-	Unheard   bool          `json:"unheard,omitempty"`    // a check of this rule went unanswered and that is open
+	Rule        RuleID        `json:"rule"`
+	Version     int           `json:"v,omitempty"`          // of the rule, as the present was last judged by the clock; 0: not yet
+	ZoneVersion int           `json:"zv,omitempty"`         // of its zone then
+	Open        ViolationKind `json:"open,omitempty"`       // the open violation of the rule's own condition
+	OpenClass   devices.Class `json:"open_class,omitempty"` // the channel that opened it: that channel closes it, while it speaks
+	Margin      int64         `json:"margin_cm,omitempty"`  // the furthest seen while open, as last told
+	Track       [2]Track      `json:"track"`                // by class
+	Ask         *Pending      `json:"ask,omitempty"`        // a confirming fix is being waited for
+	AskedAt     time.Time     `json:"asked,omitzero"`       // when one was last asked for
+	Unheard     devices.Class `json:"unheard,omitempty"`    // the channel on which a check went unanswered, while that is open
 }
 
 // Track is the run of fixes of one channel that may open or close a violation.
@@ -67,9 +72,11 @@ type Track struct {
 
 // Pending is a demand for a confirming fix.
 type Pending struct {
-	At    time.Time     `json:"at"`
-	Due   time.Time     `json:"due"`
-	Class devices.Class `json:"class"`
+	At      time.Time     `json:"at"`  // of the fix that made us ask
+	Due     time.Time     `json:"due"` // in domain time
+	Class   devices.Class `json:"class"`
+	Because Mark          `json:"because"`         // that fix
+	Heard   bool          `json:"heard,omitempty"` // something came since that decides nothing: not silence, not proof
 }
 
 const recentMarks = 4
@@ -89,7 +96,18 @@ func classOf(index int) devices.Class {
 	return devices.Phone
 }
 
-// rule returns the state of a rule, made where there is none, keeping the order.
+// find returns the state of a rule, nil where there is none.
+func (s *State) find(r RuleID) *RuleState {
+	for i := range s.Rules {
+		if s.Rules[i].Rule == r {
+			return &s.Rules[i]
+		}
+	}
+	return nil
+}
+
+// rule returns the state of a rule, made where there is none, keeping the order. Making one moves the others: a pointer
+// to one is good until the next is made.
 func (s *State) rule(r RuleID) *RuleState {
 	i := 0
 	for i < len(s.Rules) && s.Rules[i].Rule < r {

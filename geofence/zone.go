@@ -1,6 +1,7 @@
 package geofence
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -36,6 +37,7 @@ type Zone struct {
 	centre geom.Coord // of a circle, lon lat
 	radius float64    // metres
 	edges  *edgeIndex // of polygons
+	box    box        // around all of it
 }
 
 // NewPolygon prepares a multipolygon in WGS-84 (lon lat). Its geometry must be valid; PostGIS has the last word on that.
@@ -45,22 +47,49 @@ func NewPolygon(id ZoneID, version int, valid Interval, mp *geom.MultiPolygon) (
 	for i := range mp.NumPolygons() {
 		p := mp.Polygon(i)
 		for k := range p.NumLinearRings() {
-			rings = append(rings, p.LinearRing(k).Coords())
+			ring := p.LinearRing(k).Coords()
+			if err := checkRing(ring); err != nil {
+				return nil, fmt.Errorf("zone %d version %d, polygon %d, ring %d: %w", id, version, i, k, err)
+			}
+			rings = append(rings, ring)
 		}
 	}
 	if len(rings) == 0 {
 		return nil, fmt.Errorf("zone %d version %d has no ring", id, version)
 	}
 	z.edges = newEdgeIndex(rings)
+	z.box = z.edges.box
 	return z, nil
 }
 
 // NewCircle prepares a circle: everything within radius metres of the centre, on the ground.
 func NewCircle(id ZoneID, version int, valid Interval, lon, lat, radius float64) (*Zone, error) {
-	if !(radius > 0) || math.IsInf(radius, 0) {
-		return nil, fmt.Errorf("zone %d version %d: a radius of %v m", id, version, radius)
+	if !(radius > 0) || math.IsInf(radius, 0) || !onEarth(lon, lat) {
+		return nil, fmt.Errorf("zone %d version %d: no circle of %v m on the earth", id, version, radius)
 	}
-	return &Zone{ID: id, Version: version, Valid: valid, Shape: Circular, centre: geom.Coord{lon, lat}, radius: radius}, nil
+	z := &Zone{ID: id, Version: version, Valid: valid, Shape: Circular, centre: geom.Coord{lon, lat}, radius: radius}
+	// A little more than the circle: where it is widest, a degree is shorter than at its centre.
+	_, north := degreeScale(lat)
+	h := 1.01 * radius / north
+	east, _ := degreeScale(math.Min(math.Abs(lat)+h, 89))
+	w := 1.01 * radius / east
+	z.box = box{lon - w, lat - h, lon + w, lat + h}
+	return z, nil
+}
+
+func onEarth(lon, lat float64) bool { return math.Abs(lon) <= 180 && math.Abs(lat) <= 90 } // and no NaN
+
+// checkRing refuses what an index cannot be made of; whether a polygon is valid by OGC rules PostGIS has said before.
+func checkRing(ring []geom.Coord) error {
+	if len(ring) < 4 || ring[0][0] != ring[len(ring)-1][0] || ring[0][1] != ring[len(ring)-1][1] {
+		return errors.New("a ring has three points and ends where it began")
+	}
+	for _, c := range ring {
+		if !onEarth(c[0], c[1]) {
+			return errors.New("a coordinate is out of range")
+		}
+	}
+	return nil
 }
 
 // zoneFromEWKB prepares what the database keeps.
@@ -100,6 +129,12 @@ func (z *Zone) Distance(lon, lat float64) float64 {
 
 // Crossed reports whether the straight way between two points touches the zone.
 func (z *Zone) Crossed(lon1, lat1, lon2, lat2 float64) bool {
+	way := nowhere
+	way.add(lon1, lat1)
+	way.add(lon2, lat2)
+	if !z.box.meets(&way) {
+		return false
+	}
 	if z.Covers(lon1, lat1) || z.Covers(lon2, lat2) {
 		return true
 	}
@@ -107,4 +142,14 @@ func (z *Zone) Crossed(lon1, lat1, lon2, lat2 float64) bool {
 		return segmentMetres(z.centre[0], z.centre[1], lon1, lat1, lon2, lat2) <= z.radius
 	}
 	return z.edges.crossed(lon1, lat1, lon2, lat2)
+}
+
+// apartFrom reports whether the zone lies apart from where the fixes and m are, and so from every way between them.
+func (z *Zone) apartFrom(recent []Mark, m *Mark) bool {
+	b := nowhere
+	b.add(m.lon(), m.lat())
+	for i := range recent {
+		b.add(recent[i].lon(), recent[i].lat())
+	}
+	return !z.box.meets(&b)
 }

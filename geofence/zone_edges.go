@@ -12,8 +12,8 @@ type edge struct{ lon1, lat1, lon2, lat2 float64 }
 
 // chunk is some consecutive edges and the box around them.
 type chunk struct {
-	from, to                       int
-	minLon, minLat, maxLon, maxLat float64
+	from, to int
+	box
 }
 
 const edgesPerChunk = 16
@@ -21,27 +21,27 @@ const edgesPerChunk = 16
 // edgeIndex answers for the rings of a valid multipolygon: which edges cross a latitude, and which edge is nearest. Rings
 // are even-odd, so holes need no orientation.
 type edgeIndex struct {
-	edges                          []edge
-	chunks                         []chunk
-	bands                          [][]int32 // by latitude, from minLat in steps of step: the edges that reach into it
-	minLon, minLat, maxLon, maxLat float64
-	step                           float64
+	edges  []edge
+	chunks []chunk
+	bands  [][]int32 // by latitude, from minLat in steps of step: the edges that reach into it
+	step   float64
+	box
 }
 
 func newEdgeIndex(rings [][]geom.Coord) *edgeIndex {
-	x := &edgeIndex{minLon: math.Inf(1), minLat: math.Inf(1), maxLon: math.Inf(-1), maxLat: math.Inf(-1)}
+	x := &edgeIndex{box: nowhere}
 	for _, ring := range rings {
 		first := len(x.edges)
 		for i := 1; i < len(ring); i++ {
 			x.edges = append(x.edges, edge{ring[i-1][0], ring[i-1][1], ring[i][0], ring[i][1]})
 		}
 		for from := first; from < len(x.edges); from += edgesPerChunk {
-			x.chunks = append(x.chunks, x.box(from, min(from+edgesPerChunk, len(x.edges))))
+			x.chunks = append(x.chunks, x.chunk(from, min(from+edgesPerChunk, len(x.edges))))
 		}
 	}
 	for _, c := range x.chunks {
-		x.minLon, x.maxLon = math.Min(x.minLon, c.minLon), math.Max(x.maxLon, c.maxLon)
-		x.minLat, x.maxLat = math.Min(x.minLat, c.minLat), math.Max(x.maxLat, c.maxLat)
+		x.add(c.minLon, c.minLat)
+		x.add(c.maxLon, c.maxLat)
 	}
 	n := max(1, len(x.edges)/4)
 	x.step = (x.maxLat - x.minLat) / float64(n)
@@ -54,11 +54,11 @@ func newEdgeIndex(rings [][]geom.Coord) *edgeIndex {
 	return x
 }
 
-func (x *edgeIndex) box(from, to int) chunk {
-	c := chunk{from, to, math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)}
+func (x *edgeIndex) chunk(from, to int) chunk {
+	c := chunk{from, to, nowhere}
 	for _, e := range x.edges[from:to] {
-		c.minLon, c.maxLon = math.Min(c.minLon, math.Min(e.lon1, e.lon2)), math.Max(c.maxLon, math.Max(e.lon1, e.lon2))
-		c.minLat, c.maxLat = math.Min(c.minLat, math.Min(e.lat1, e.lat2)), math.Max(c.maxLat, math.Max(e.lat1, e.lat2))
+		c.add(e.lon1, e.lat1)
+		c.add(e.lon2, e.lat2)
 	}
 	return c
 }
@@ -72,7 +72,7 @@ func (x *edgeIndex) band(lat float64) int {
 
 // covers is even-odd over the edges that reach the point's latitude, with exact orientation; a point on an edge is in.
 func (x *edgeIndex) covers(lon, lat float64) bool {
-	if lon < x.minLon || lon > x.maxLon || lat < x.minLat || lat > x.maxLat {
+	if !x.box.covers(lon, lat) {
 		return false
 	}
 	inside := false
@@ -103,14 +103,16 @@ func (x *edgeIndex) covers(lon, lat float64) bool {
 	return inside
 }
 
-// distance is metres to the nearest edge.
+// distance is metres to the nearest edge. Which edge that is shows in a plane at a latitude between the point and the
+// rings; how far it is, is measured on the ellipsoid.
 func (x *edgeIndex) distance(lon, lat float64) float64 {
-	east, north := degreeScale(lat)
+	east, north := degreeScale((lat + math.Max(x.minLat, math.Min(x.maxLat, lat))) / 2)
 	best, bestEdge, bestF := math.Inf(1), -1, 0.0
-	for _, c := range x.chunks {
+	for i := range x.chunks {
+		c := &x.chunks[i]
 		dx := math.Max(0, math.Max(c.minLon-lon, lon-c.maxLon)) * east
 		dy := math.Max(0, math.Max(c.minLat-lat, lat-c.maxLat)) * north
-		if dx*dx+dy*dy >= best {
+		if float64(dx*dx)+float64(dy*dy) >= best {
 			continue
 		}
 		for i := c.from; i < c.to; i++ {
@@ -121,21 +123,26 @@ func (x *edgeIndex) distance(lon, lat float64) float64 {
 		}
 	}
 	e := &x.edges[bestEdge]
-	return metres(lon, lat, e.lon1+bestF*(e.lon2-e.lon1), e.lat1+bestF*(e.lat2-e.lat1))
+	return metres(lon, lat, along(e.lon1, e.lon2, bestF), along(e.lat1, e.lat2, bestF))
 }
 
 // crossed reports whether a segment meets an edge.
 func (x *edgeIndex) crossed(lon1, lat1, lon2, lat2 float64) bool {
-	loLon, hiLon, loLat, hiLat := math.Min(lon1, lon2), math.Max(lon1, lon2), math.Min(lat1, lat2), math.Max(lat1, lat2)
-	for _, c := range x.chunks {
-		if c.minLon > hiLon || c.maxLon < loLon || c.minLat > hiLat || c.maxLat < loLat {
+	way := nowhere
+	way.add(lon1, lat1)
+	way.add(lon2, lat2)
+	for i := range x.chunks {
+		c := &x.chunks[i]
+		if !c.meets(&way) {
 			continue
 		}
 		for _, e := range x.edges[c.from:c.to] {
 			a, b := orientation(lon1, lat1, lon2, lat2, e.lon1, e.lat1), orientation(lon1, lat1, lon2, lat2, e.lon2, e.lat2)
 			p, q := orientation(e.lon1, e.lat1, e.lon2, e.lat2, lon1, lat1), orientation(e.lon1, e.lat1, e.lon2, e.lat2, lon2, lat2)
-			if a*b <= 0 && p*q <= 0 && math.Min(e.lon1, e.lon2) <= hiLon && math.Max(e.lon1, e.lon2) >= loLon &&
-				math.Min(e.lat1, e.lat2) <= hiLat && math.Max(e.lat1, e.lat2) >= loLat {
+			edge := nowhere
+			edge.add(e.lon1, e.lat1)
+			edge.add(e.lon2, e.lat2)
+			if a*b <= 0 && p*q <= 0 && edge.meets(&way) {
 				return true
 			}
 		}
@@ -146,7 +153,7 @@ func (x *edgeIndex) crossed(lon1, lat1, lon2, lat2 float64) bool {
 // orientation is +1 when p lies left of the way from a to b, -1 right of it, 0 exactly on it. Where rounding could decide,
 // it is computed exactly (the error bound is Shewchuk's, Adaptive Precision Floating-Point Arithmetic, 1997).
 func orientation(ax, ay, bx, by, px, py float64) int {
-	l, r := (ax-px)*(by-py), (ay-py)*(bx-px)
+	l, r := float64((ax-px)*(by-py)), float64((ay-py)*(bx-px))
 	det := l - r
 	if bound := 3.3306690738754716e-16 * (math.Abs(l) + math.Abs(r)); det > bound || -det > bound {
 		if det > 0 {
