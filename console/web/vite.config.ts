@@ -1,7 +1,8 @@
 import { readFileSync, rmSync, readdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath, URL } from 'node:url';
 import vue from '@vitejs/plugin-vue';
-import { defineConfig, type Plugin } from 'vite';
+import type { Plugin } from 'vite';
+import { defineConfig } from 'vitest/config';
 
 const dist = fileURLToPath(new URL('./dist', import.meta.url));
 
@@ -75,6 +76,7 @@ export default defineConfig({
     format: 'es',
     plugins: () => [keepWorker()],
   },
+  test: { include: ['src/**/*.test.ts'] }, // e2e needs a running server: see e2e/README.md
   server: {
     host: '127.0.0.1',
     proxy: {

@@ -29,7 +29,7 @@ const en: typeof zh = {
   unit: { m: 'm', km: 'km', kmh: 'km/h' },
   clock: { simulated: 'Simulated time ×{rate}', stepped: 'Simulated time · stepped', rehearsal: 'Rehearsal', note: 'Not real time; the data are a rehearsal' },
   stream: {
-    live: 'Data from {age}', none: 'No data received yet', connecting: 'Connecting…', stalledShort: 'Data have stopped', reconnectingShort: 'Connection lost, reconnecting',
+    live: 'Data from {age}', none: 'No data received yet', connecting: 'Connecting…', ended: 'Disconnected', stalledShort: 'Data have stopped', reconnectingShort: 'Connection lost, reconnecting',
     stalled: 'Live data stopped at {time} ({age}). The picture is from before; do not rely on it.', reconnecting: 'The connection to the server was lost at {time} ({age}) and is being restored. The picture is from before; do not rely on it.',
     reconnectNow: 'Reconnect now', closed: 'Connected again after {age}: all {n} alert changes of that time are in.', closedNone: 'Connected again after {age}: no alert changed in that time.',
     degraded: 'Running degraded: {what}.', old: 'No data at all for {age}.', failed: 'Loading failed: {why} Trying again.',

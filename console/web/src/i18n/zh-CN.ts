@@ -27,7 +27,7 @@ export default {
   unit: { m: '米', km: '公里', kmh: '公里/小时' },
   clock: { simulated: '模拟时间 ×{rate}', stepped: '模拟时间 · 步进', rehearsal: '演练环境', note: '非真实时间，数据为演练' },
   stream: {
-    live: '数据更新于 {age}', none: '尚未收到上报数据', connecting: '正在连接…', stalledShort: '数据停止更新', reconnectingShort: '连接中断，正在重连',
+    live: '数据更新于 {age}', none: '尚未收到上报数据', connecting: '正在连接…', ended: '已断开', stalledShort: '数据停止更新', reconnectingShort: '连接中断，正在重连',
     stalled: '实时数据已停止更新，自 {time} 起（{age}）。画面为停止前的状态，请勿据此判断。', reconnecting: '与服务器的连接已中断，自 {time} 起（{age}），正在自动重连。画面为中断前的状态，请勿据此判断。',
     reconnectNow: '立即重连', closed: '连接已恢复：中断 {age}，期间 {n} 条警情变化已全部补齐。', closedNone: '连接已恢复：中断 {age}，期间没有警情变化。',
     degraded: '部分功能降级：{what}。', old: '最近 {age} 没有收到任何上报数据。', failed: '数据载入失败：{why}正在自动重试。',

@@ -170,7 +170,7 @@ export class CanvasView implements MapView {
     this.drawMarks(p);
     for (const d of [...this.scene.dots].sort((a, b) => Number(ALERTING.has(a.look)) - Number(ALERTING.has(b.look)))) {
       const big = ALERTING.has(d.look) || d.id === this.scene.selected;
-      this.dot(d.at, (big ? 6.5 : 4) * this.scale, p.look[d.look], d.hollow || d.look === 'silent', d.id === this.scene.selected ? p.clusterText : undefined);
+      this.dot(d.at, (big ? 6.5 : 2.8) * this.scale, p.look[d.look], d.hollow || d.look === 'silent', d.id === this.scene.selected ? p.clusterText : undefined);
     }
   }
 
