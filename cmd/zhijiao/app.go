@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"zhijiao/alerts"
 	"zhijiao/cmd/zhijiao/config"
 	"zhijiao/geofence"
 	"zhijiao/ingest"
@@ -19,6 +21,7 @@ import (
 	"zhijiao/internal/cluster"
 	"zhijiao/internal/crypto"
 	"zhijiao/internal/ledger"
+	"zhijiao/supervision"
 )
 
 // plan is what one process runs: `up` everything, `serve` all but the broker, `broker` the broker alone.
@@ -27,7 +30,10 @@ type plan struct {
 	mode      string // of a database that is new
 	broker    bool   // run the embedded broker
 	server    bool   // run ingest, the engine, alerts and the console
+	demo      bool   // load invented people and let them live
 	freePorts bool   // take another port when a default one is taken
+
+	clock *clock.Setting // of a rehearsal whose clock was never set; nil: the machine's time
 }
 
 // App is the running program. newApp builds and starts it from top to bottom, Stop ends it from bottom to top.
@@ -46,11 +52,20 @@ type App struct {
 	clock    *clock.DB
 	listener *ledger.Listener
 
+	supervision *supervision.Store
+	zones       *geofence.Store
+	alerts      *alerts.Store
+	engine      *geofence.Engine
+
 	broker       *broker.Broker // nil: it runs elsewhere
 	brokerSecret string
-	engine       geofence.Observer
-	ingest       *ingest.Ingest
-	canary       *ingest.Canary
+	canary       *ingest.Canary // nil: the broker does not know our registry
+	reading      atomic.Pointer[ingest.Ingest]
+
+	health health
+	page   string // address of the console
+	demo   demo
+	ready  atomic.Bool
 }
 
 // newApp starts everything in the order of the list it walks. When one part fails, those already started are stopped.
@@ -88,8 +103,21 @@ func (a *App) parts() []part {
 		{"keys", a.startKeys},
 		{"ledger", a.startLedger},
 	}
+	if a.plan.server {
+		if a.plan.demo {
+			list = append(list, part{"simulated time", a.setDemoClock})
+		}
+		list = append(list, part{"clock", a.startClock}, part{"core", a.startCore}, part{"console", a.startConsole})
+	}
 	if a.plan.broker {
 		list = append(list, part{"broker", a.startBroker})
+	}
+	if a.plan.server {
+		list = append(list, part{"ingest", a.startIngest}, part{"commands", a.startCommands}, part{"canary", a.startCanary},
+			part{"self-test", a.startSelfTest})
+	}
+	if a.plan.demo {
+		list = append(list, part{"demo", a.startDemo})
 	}
 	return list
 }
@@ -208,6 +236,11 @@ func (a *App) startLedger(context.Context) error {
 // startClock opens domain time. A clock that runs scaled writes down where it is when it stops, so everything that reads
 // it stops before.
 func (a *App) startClock(ctx context.Context) error {
+	if a.plan.clock != nil {
+		if err := firstClock(ctx, a.pool, *a.plan.clock); err != nil {
+			return err
+		}
+	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c, err := clock.Open(running, a.pool, a.log)
 	if err != nil {

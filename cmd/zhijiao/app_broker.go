@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -110,15 +109,4 @@ func (a *App) updateRegistry(ctx context.Context, entries []ledger.Entry) error 
 		a.broker.Put(serial, macs...)
 	}
 	return nil
-}
-
-// brokerReady says what is wrong with the broker, as far as this process knows.
-func (a *App) brokerReady(context.Context) error {
-	switch {
-	case a.broker != nil:
-		return a.broker.Ready()
-	case a.ingest != nil:
-		return a.ingest.Ready()
-	}
-	return errors.New("no broker")
 }

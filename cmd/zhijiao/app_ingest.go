@@ -55,7 +55,14 @@ func (a *App) startIngest(ctx context.Context) error {
 		return err
 	}
 	in.Start()
-	a.ingest = in
+	a.reading.Store(in)
+	a.health.set("ingest", func(context.Context) error { return in.Ready() })
+	a.health.set("broker", func(context.Context) error {
+		if a.broker != nil {
+			return a.broker.Ready()
+		}
+		return in.Ready() // what we know of one that runs elsewhere
+	})
 	a.stops.push("ingest", in.Stop)
 	if a.broker == nil {
 		return nil // it may come later; health says so until then
@@ -102,6 +109,7 @@ func (a *App) startCommands(context.Context) error {
 // checked on mapped topics and a publish that breaks them is acknowledged all the same, so nothing less proves the path.
 func (a *App) startCanary(ctx context.Context) error {
 	if a.broker == nil && !a.cfg.Broker.Mapped {
+		a.health.set("canary", func(context.Context) error { return nil })
 		a.log.Warn("no canary: the broker is not ours and does not know our registry; watch that observations arrive")
 		return nil
 	}
@@ -129,6 +137,7 @@ func (a *App) startCanary(ctx context.Context) error {
 	}
 	c.Start()
 	a.canary = c
+	a.health.set("canary", func(context.Context) error { return c.Health() })
 	a.stops.push("canary", func(context.Context) error { c.Stop(); return nil })
 	return nil
 }

@@ -1,6 +1,12 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
 	"github.com/spf13/cobra"
 )
 
@@ -18,7 +24,7 @@ or --rehearsal says otherwise; that cannot be changed afterwards.`,
 			if err != nil {
 				return err
 			}
-			p := plan{migrate: true, mode: modeLive, broker: cfg.Broker.URL == "", server: true, freePorts: true}
+			p := plan{migrate: true, mode: modeLive, broker: cfg.Broker.URL == "", server: true, demo: demo, freePorts: true}
 			if demo || rehearsal {
 				p.mode = modeRehearsal
 			}
@@ -26,10 +32,35 @@ or --rehearsal says otherwise; that cannot be changed afterwards.`,
 			if err != nil {
 				return ended(cmd.Context(), err)
 			}
+			if err := app.tell(cmd.Context(), cmd.OutOrStdout()); err != nil {
+				return errors.Join(err, app.Stop())
+			}
 			return app.Run(cmd.Context())
 		},
 	}
 	cmd.Flags().BoolVar(&demo, "demo", false, "load invented people and let them move through Tianmen, sixty times as fast; makes a rehearsal")
 	cmd.Flags().BoolVar(&rehearsal, "rehearsal", false, "make a new database a rehearsal: simulated time, invented people only")
 	return cmd
+}
+
+// tell says where everything is, to a person.
+func (a *App) tell(ctx context.Context, out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(w, "\nzhijiao is ready\n  page\t%s\n", a.page)
+	if a.plan.demo {
+		fmt.Fprintf(w, "  login\t%s\n  password\t%s\n", a.demo.login, a.demo.password)
+	} else if any, err := anyAccount(ctx, a.pool); err != nil {
+		return err
+	} else if !any {
+		fmt.Fprintf(w, "  login\tnobody can log in yet: zhijiao officer add --help\n")
+	}
+	if a.broker != nil {
+		fmt.Fprintf(w, "  devices\t%s (MQTT)\n", a.broker.URL())
+	}
+	fmt.Fprintf(w, "  data\t%s\n", a.cfg.DataDir)
+	if a.mode == modeRehearsal {
+		fmt.Fprintf(w, "  a rehearsal: time is simulated and nobody in it exists\n")
+	}
+	fmt.Fprintln(w, "  Ctrl-C stops it")
+	return w.Flush()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"zhijiao/cmd/zhijiao/config"
+	"zhijiao/internal/clock"
 	"zhijiao/internal/cluster"
 	"zhijiao/migrations"
 )
@@ -122,4 +123,15 @@ func currentDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger, 
 		}
 		return do(ctx, pool)
 	})
+}
+
+// openClock opens domain time for a command that does one thing.
+func openClock(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) (clock.Clock, func(), error) {
+	ctx, cancel := context.WithCancel(ctx)
+	c, err := clock.Open(ctx, pool, log)
+	if err != nil {
+		cancel()
+		return nil, nil, err
+	}
+	return c, func() { cancel(); <-c.Done() }, nil
 }

@@ -43,8 +43,8 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	addConfigFlags(root)
 	root.AddCommand(
-		newUpCommand(), newBrokerCommand(), newMigrateCommand(),
-		newQuarantineCommand(), newConfigCommand(), newVersionCommand(),
+		newUpCommand(), newServeCommand(), newBrokerCommand(), newMigrateCommand(), newOfficerCommand(), newZonesCommand(),
+		newQuarantineCommand(), newReplayCommand(), newSimulateCommand(), newConfigCommand(), newVersionCommand(),
 	)
 	return root
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -91,4 +92,42 @@ func statusStored(ctx context.Context, pool *pgxpool.Pool, device devices.Device
 	var stored bool
 	err := pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM device_status WHERE device_id = $1 AND boot = $2 AND seq = $3)", device.ID, boot, seq).Scan(&stored)
 	return stored, err
+}
+
+// oldestUnread is how long the oldest entry that a reader of the ledger has not taken effect of has waited.
+func oldestUnread(ctx context.Context, pool *pgxpool.Pool, reader string) (time.Duration, error) {
+	var seconds float64
+	err := pool.QueryRow(ctx, `SELECT coalesce(extract(epoch FROM clock_timestamp() - (SELECT written_at FROM ledger
+		WHERE pos > coalesce((SELECT pos FROM ledger_cursor WHERE reader = $1), 0) ORDER BY pos LIMIT 1)), 0)::float8`, reader).Scan(&seconds)
+	if err != nil {
+		return 0, fmt.Errorf("look how far %s has read: %w", reader, err)
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
+}
+
+// loginTaken tells whether an account has the name.
+func loginTaken(ctx context.Context, pool *pgxpool.Pool, name string) (bool, error) {
+	var taken bool
+	if err := pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM account WHERE name = $1)", name).Scan(&taken); err != nil {
+		return false, fmt.Errorf("look for the account: %w", err)
+	}
+	return taken, nil
+}
+
+// clockSet tells whether somebody has said how domain time is to run.
+func clockSet(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
+	var set bool
+	if err := pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM domain_clock WHERE kind <> 'machine')").Scan(&set); err != nil {
+		return false, fmt.Errorf("read the domain clock: %w", err)
+	}
+	return set, nil
+}
+
+// anyAccount tells whether somebody can log in.
+func anyAccount(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
+	var any bool
+	if err := pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM account)").Scan(&any); err != nil {
+		return false, fmt.Errorf("look for accounts: %w", err)
+	}
+	return any, nil
 }

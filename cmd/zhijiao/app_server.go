@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"zhijiao/alerts"
+	"zhijiao/console"
+	"zhijiao/devices"
+	"zhijiao/geofence"
+	"zhijiao/internal/clock"
+	"zhijiao/internal/ledger"
+	"zhijiao/supervision"
+)
+
+const (
+	// selfTest bounds how long the canary may take at start.
+	selfTest = 60 * time.Second
+	// sweepEvery is how often what has been kept long enough is removed.
+	sweepEvery = time.Minute
+)
+
+// startCore builds what decides, and what makes work of it.
+func (a *App) startCore(context.Context) error {
+	a.supervision = supervision.NewStore(a.pool, a.clock, a.keys)
+	a.zones = geofence.NewStore(a.pool, a.clock)
+	a.alerts = alerts.NewStore(a.pool, a.clock)
+	engine, err := geofence.New(geofence.Options{
+		Pool: a.pool, Clock: a.clock, Keys: a.keys, Backlog: a.backlog, Log: a.log, Register: a.registry,
+	})
+	if err != nil {
+		return err
+	}
+	a.engine = engine
+	a.registry.MustRegister(devices.NewCollector(a.pool, a.log))
+	a.loops.run("timers", engine.Run)
+	tail := alerts.NewTail(a.pool, a.listener, a.clock, a.log, ledger.NewMetrics(a.registry), alerts.NewMetrics(a.registry))
+	a.loops.run("alerts", tail.Run)
+	a.loops.run("sweep", a.sweep)
+	a.health.set("database", a.pool.Ping)
+	a.health.set("ledger", a.checkLedger)
+	a.health.set("accounting", a.checkAccounting)
+	return nil
+}
+
+// backlog tells the engine that messages wait which it has not seen: timers hold until it has.
+func (a *App) backlog() bool {
+	in := a.reading.Load()
+	return in == nil || in.Ready() != nil || in.Backlog()
+}
+
+// sweep removes what has been kept long enough.
+func (a *App) sweep(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if n, err := devices.PurgeQuarantine(ctx, a.pool, a.clock.Now()); err != nil {
+			if ctx.Err() == nil {
+				a.log.Warn("the quarantine was not swept, it will be tried again", "err", err)
+			}
+		} else if n > 0 {
+			a.log.Info("swept the quarantine", "removed", n)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// startConsole serves the API, the front end, /healthz and /metrics. It starts before the broker, so that whoever watches
+// sees the rest start.
+func (a *App) startConsole(ctx context.Context) error {
+	tlsConfig, err := serverTLS(a.cfg.HTTP)
+	if err != nil {
+		return fmt.Errorf("http: %w", err)
+	}
+	server, err := console.New(console.Options{
+		Pool: a.pool, Clock: a.clock, Listener: a.listener, Supervision: a.supervision, Alerts: a.alerts,
+		Log: a.log, Registerer: a.registry, Gatherer: a.registry, Health: a.health.list(), Secure: tlsConfig != nil,
+		Version: version, Mode: a.mode, Starting: func() bool { return !a.ready.Load() },
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.HTTP.Listen)
+	if err != nil {
+		return err
+	}
+	a.page = "http://" + listener.Addr().String()
+	if tlsConfig != nil {
+		a.page = "https://" + listener.Addr().String()
+		listener = tls.NewListener(listener, tlsConfig)
+	}
+	srv := &http.Server{
+		Handler: server, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(a.log.With("component", "http").Handler(), slog.LevelDebug),
+	}
+	loops := newBackground(a.fail)
+	loops.run("console", server.Run)
+	loops.run("http", func(context.Context) error {
+		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	a.stops.push("console", func(ctx context.Context) error {
+		loops.cancel() // websockets say goodbye; they are no requests that Shutdown would wait for
+		if err := srv.Shutdown(ctx); err != nil {
+			return errors.Join(err, srv.Close())
+		}
+		return loops.stop(ctx)
+	})
+	a.log.Info("the console listens", "page", a.page)
+	return nil
+}
+
+// startSelfTest lets the program be ready when a canary has come out of the database. With a broker elsewhere the program
+// serves meanwhile, and says that it is starting.
+func (a *App) startSelfTest(ctx context.Context) error {
+	if a.canary == nil {
+		a.ready.Store(true)
+		return nil
+	}
+	if a.broker == nil {
+		a.loops.run("self-test", func(ctx context.Context) error {
+			if err := a.canary.Await(ctx); err != nil {
+				return err
+			}
+			a.ready.Store(true)
+			a.log.Info("the canary has come out of the database: ready")
+			return nil
+		})
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, selfTest)
+	defer cancel()
+	if err := a.canary.Await(ctx); err != nil {
+		return err
+	}
+	a.ready.Store(true)
+	return nil
+}
+
+// setDemoClock gives a new demo its time. One that ran before goes on from where it was.
+func (a *App) setDemoClock(ctx context.Context) error {
+	set, err := clockSet(ctx, a.pool)
+	if err != nil || set {
+		return err
+	}
+	return clock.Set(ctx, a.pool, demoClock(time.Now()))
+}
+
+// startDemo brings in the people who do not exist.
+func (a *App) startDemo(ctx context.Context) error {
+	d, err := loadDemo(ctx, a)
+	if err != nil {
+		return err
+	}
+	a.demo = d
+	people := newBackground(a.fail)
+	people.run("demo", d.run)
+	a.stops.push("demo", people.stop)
+	return nil
+}

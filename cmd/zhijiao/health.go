@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"zhijiao/alerts"
+	"zhijiao/console"
+	"zhijiao/devices"
+)
+
+// alertsLate is how long an entry of the ledger may wait for the reader that raises alerts before that is a fault.
+const alertsLate = 10 * time.Second
+
+// health is what /healthz looks at. Parts register what they know of themselves when they start; until then they count as
+// not started.
+type health struct {
+	mu     sync.Mutex
+	checks map[string]func(context.Context) error
+}
+
+// healthNames are the checks, in the order in which they are told.
+var healthNames = []string{"database", "broker", "ingest", "canary", "ledger", "accounting"}
+
+func (h *health) set(name string, check func(context.Context) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.checks == nil {
+		h.checks = map[string]func(context.Context) error{}
+	}
+	h.checks[name] = check
+}
+
+func (h *health) run(ctx context.Context, name string) error {
+	h.mu.Lock()
+	check := h.checks[name]
+	h.mu.Unlock()
+	if check == nil {
+		return errors.New("not started yet")
+	}
+	return check(ctx)
+}
+
+// list gives the console every check.
+func (h *health) list() []console.Check {
+	var out []console.Check
+	for _, name := range healthNames {
+		out = append(out, console.Check{Name: name, Run: func(ctx context.Context) error { return h.run(ctx, name) }})
+	}
+	return out
+}
+
+// checkLedger is a fault when alerts are late.
+func (a *App) checkLedger(ctx context.Context) error {
+	waits, err := oldestUnread(ctx, a.pool, alerts.ReaderName)
+	if err != nil {
+		return err
+	}
+	if waits > alertsLate {
+		return fmt.Errorf("the reader that raises alerts is %s behind", waits.Round(time.Second))
+	}
+	return nil
+}
+
+// checkAccounting is a fault when an observation was received and nobody can say what became of it.
+func (a *App) checkAccounting(ctx context.Context) error {
+	counts, err := devices.LoadCounts(ctx, a.pool)
+	if err != nil {
+		return err
+	}
+	if open := counts.Open(); open != 0 {
+		return fmt.Errorf("received and accounted for differ by %d observations", open)
+	}
+	return nil
+}
