@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"zhijiao/internal/id"
 )
@@ -40,17 +41,21 @@ type FieldError struct{ Field, Reason string }
 // Error names the field.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
 
+// maxText bounds what one note may say, in bytes.
 const maxText = 4000
 
 // Conclude is how an alert is closed.
 type Conclude struct {
 	Conclusion Conclusion
 	Text       string
-	FollowUpOn time.Time // a date; required for Unverifiable
+	FollowUpOn time.Time // a date after today, as UTC midnight; required for Unverifiable
 }
 
 func (c *Conclude) check() error {
-	c.Text = strings.TrimSpace(c.Text)
+	var err error
+	if c.Text, err = tidy(c.Text); err != nil {
+		return err
+	}
 	switch {
 	case !c.Conclusion.known():
 		return &FieldError{"conclusion", "unknown"}
@@ -58,8 +63,18 @@ func (c *Conclude) check() error {
 		return &FieldError{"follow_up_on", "required"}
 	case c.Conclusion == Other && c.Text == "":
 		return &FieldError{"text", "required"}
-	case len(c.Text) > maxText:
-		return &FieldError{"text", "too_long"}
 	}
 	return nil
+}
+
+// tidy is a text as it is kept: as it was typed, but for the space around it.
+func tidy(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	switch {
+	case len(text) > maxText:
+		return "", &FieldError{"text", "too_long"}
+	case strings.ContainsRune(text, 0) || !utf8.ValidString(text): // what PostgreSQL cannot keep
+		return "", &FieldError{"text", "malformed"}
+	}
+	return text, nil
 }

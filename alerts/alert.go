@@ -133,6 +133,7 @@ type Event struct {
 	Account   id.Account // 0: the platform
 	At        time.Time  // domain time
 	WrittenAt time.Time  // machine time
+	Client    string     // from where, such as an address
 	Body      []byte     // JSON
 }
 

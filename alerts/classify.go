@@ -13,7 +13,7 @@ type handling struct {
 	heals       bool
 }
 
-// unknownHandling is what a kind without a row gets: somebody looks at it today. It is counted.
+// unknownHandling is what a kind without a row gets: somebody looks at it soon. It is counted.
 var unknownHandling = handling{Reminder, time.Hour, false}
 
 // classify decides the class of a new alert: what policy says of the kind and channel, but never more than the legal

@@ -69,7 +69,7 @@ func TestMetricsAreWellNamed(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewPedanticRegistry()
 	m := NewMetrics(reg)
-	m.raise(&Alert{Class: Alarm, Kind: geofence.LeftZone}, time.Now())
+	m.raise(raised{class: Alarm, kind: geofence.LeftZone, takenIn: time.Now(), unhandled: true})
 	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
 		t.Errorf("%v %v", problems, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"zhijiao/geofence"
+	"zhijiao/internal/id"
 	"zhijiao/internal/ledger"
 )
 
@@ -23,7 +24,7 @@ type Querier interface {
 
 const columns = `a.alert_id, a.violation_id, a.subject_id, a.org_id, a.kind, a.channel, a.class, a.legal_basis, a.state, a.version,
 	a.opened_at, a.raised_at, a.due_at, a.violation_state, a.review, coalesce(a.acknowledged_by, 0), a.acknowledged_at,
-	coalesce(a.closed_by, 0), a.closed_at, coalesce(a.conclusion, ''), a.follow_up_on::timestamptz`
+	coalesce(a.closed_by, 0), a.closed_at, coalesce(a.conclusion, ''), a.follow_up_on`
 
 func scan(row pgx.CollectableRow) (a Alert, err error) {
 	var acknowledged, closed, followUp *time.Time
@@ -54,26 +55,27 @@ func one(ctx context.Context, q Querier, sql string, args ...any) (*Alert, error
 	return &a, nil
 }
 
-// handlingOf is the row of the handling table for a violation, as of t.
-func handlingOf(ctx context.Context, q Querier, v *geofence.ViolationBody, t time.Time) (handling, error) {
-	h := unknownHandling
+// handlingOf is the row of the handling table for a violation: valid at t as recorded at t. known is false, and the row
+// unknownHandling, where there is none.
+func handlingOf(ctx context.Context, q Querier, v *geofence.ViolationBody, t time.Time) (h handling, known bool, err error) {
 	var seconds int
-	err := q.QueryRow(ctx, `SELECT class, acknowledge_s, heals FROM handling
-		WHERE kind = $1 AND channel = $2 AND valid @> $3::timestamptz AND upper_inf(recorded)`, string(v.Kind), string(v.Channel), t).Scan(&h.class, &seconds, &h.heals)
+	err = q.QueryRow(ctx, `SELECT class, acknowledge_s, heals FROM handling
+		WHERE kind = $1 AND channel = $2 AND valid @> $3::timestamptz AND recorded @> $3::timestamptz`,
+		string(v.Kind), string(v.Channel), t).Scan(&h.class, &seconds, &h.heals)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return unknownHandling, nil
+		return unknownHandling, false, nil
 	}
 	if err != nil {
-		return h, fmt.Errorf("read the handling table: %w", err)
+		return h, false, fmt.Errorf("read the handling table: %w", err)
 	}
 	h.acknowledge = time.Duration(seconds) * time.Second
-	return h, nil
+	return h, true, nil
 }
 
-// allowedClass is the most an alert on a legal basis may be, as of t; a lead where there is no such basis.
+// allowedClass is the most an alert on a legal basis may be: valid at t as recorded at t; a lead where there is no such basis.
 func allowedClass(ctx context.Context, q Querier, basis string, t time.Time) (Class, error) {
 	c := Lead
-	err := q.QueryRow(ctx, "SELECT max_class FROM legal_basis WHERE code = $1 AND valid @> $2::timestamptz AND upper_inf(recorded)", basis, t).Scan(&c)
+	err := q.QueryRow(ctx, "SELECT max_class FROM legal_basis WHERE code = $1 AND valid @> $2::timestamptz AND recorded @> $2::timestamptz", basis, t).Scan(&c)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Lead, nil
 	}
@@ -96,19 +98,45 @@ func insertAlert(ctx context.Context, tx pgx.Tx, a *Alert) error {
 		a.OpenedAt, a.RaisedAt, a.DueAt, string(a.ViolationState), a.Review).Scan(&a.ID)
 }
 
-// lockOfViolation locks the alert of a violation that is not closed; nil when there is none.
+// lockOfViolation locks the newest alert of a violation; nil when it has none.
 func lockOfViolation(ctx context.Context, tx pgx.Tx, v geofence.ViolationID) (*Alert, error) {
-	return one(ctx, tx, "SELECT "+columns+" FROM alert a WHERE violation_id = $1 AND state <> 'closed' FOR UPDATE", int64(v))
+	return one(ctx, tx, "SELECT "+columns+" FROM alert a WHERE violation_id = $1 ORDER BY alert_id DESC LIMIT 1 FOR UPDATE", int64(v))
 }
 
 // bump writes the changing part of a locked alert under its next version.
 func bump(ctx context.Context, tx pgx.Tx, a *Alert) error {
 	a.Version++
 	_, err := tx.Exec(ctx, `UPDATE alert SET state = $2, version = $3, violation_state = $4, acknowledged_by = nullif($5, 0), acknowledged_at = $6,
-			closed_by = nullif($7, 0), closed_at = $8, conclusion = nullif($9, ''), follow_up_on = $10
+			closed_by = nullif($7, 0), closed_at = $8, conclusion = nullif($9, ''), follow_up_on = $10, opened_at = $11
 		WHERE alert_id = $1`, int64(a.ID), string(a.State), a.Version, string(a.ViolationState), int64(a.AcknowledgedBy), null(a.AcknowledgedAt),
-		int64(a.ClosedBy), null(a.ClosedAt), string(a.Conclusion), null(a.FollowUpOn))
-	return err
+		int64(a.ClosedBy), null(a.ClosedAt), string(a.Conclusion), null(a.FollowUpOn), a.OpenedAt)
+	if err != nil {
+		return fmt.Errorf("write alert: %w", err)
+	}
+	return nil
+}
+
+// lastAct is who changed an alert last and when; looking at it changes nothing.
+func lastAct(ctx context.Context, q Querier, alert ID) (by id.Account, at time.Time, err error) {
+	err = q.QueryRow(ctx, `SELECT coalesce(account_id, 0), at FROM alert_event
+		WHERE alert_id = $1 AND act <> 'viewed' ORDER BY seq DESC LIMIT 1`, int64(alert)).Scan(&by, &at)
+	if err != nil {
+		return 0, time.Time{}, fmt.Errorf("read history: %w", err)
+	}
+	return by, at.UTC(), nil
+}
+
+// countOpen counts every alert that is not closed, by class.
+func countOpen(ctx context.Context, q Querier) (map[Class]int, error) {
+	rows, err := q.Query(ctx, "SELECT class, count(*) FROM alert WHERE state <> 'closed' GROUP BY 1")
+	if err != nil {
+		return nil, err
+	}
+	out := map[Class]int{}
+	var class Class
+	var n int
+	_, err = pgx.ForEachRow(rows, []any{&class, &n}, func() error { out[class] = n; return nil })
+	return out, err
 }
 
 func null(t time.Time) *time.Time {

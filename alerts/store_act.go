@@ -3,8 +3,8 @@ package alerts
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -42,12 +42,12 @@ func (s *Store) Acknowledge(ctx context.Context, act Act) (Alert, error) {
 
 // Note adds a note, to a closed alert as well.
 func (s *Store) Note(ctx context.Context, act Act, text string) (Alert, error) {
-	text = strings.TrimSpace(text)
+	text, err := tidy(text)
+	if err != nil {
+		return Alert{}, err
+	}
 	if text == "" {
 		return Alert{}, &FieldError{"text", "required"}
-	}
-	if len(text) > maxText {
-		return Alert{}, &FieldError{"text", "too_long"}
 	}
 	return s.do(ctx, act, "noted", map[string]string{"text": text}, func(*Alert, time.Time) (bool, error) { return true, nil })
 }
@@ -58,6 +58,9 @@ func (s *Store) Close(ctx context.Context, act Act, c Conclude) (Alert, error) {
 		return Alert{}, err
 	}
 	body := map[string]string{"conclusion": string(c.Conclusion), "text": c.Text}
+	if !c.FollowUpOn.IsZero() {
+		body["follow_up_on"] = c.FollowUpOn.Format(time.DateOnly)
+	}
 	return s.do(ctx, act, "closed", body, func(a *Alert, now time.Time) (bool, error) {
 		switch {
 		case a.State == Closed && a.ClosedBy == act.Account && a.Conclusion == c.Conclusion:
@@ -69,8 +72,11 @@ func (s *Store) Close(ctx context.Context, act Act, c Conclude) (Alert, error) {
 		case a.AcknowledgedBy != act.Account:
 			return false, &Conflict{a.AcknowledgedBy, a.AcknowledgedAt, a.State, a.Version}
 		case act.Version != 0 && act.Version < a.Version:
-			// The machine may have amended it meanwhile: whoever concludes has seen what they conclude on.
-			return false, &Conflict{0, now, a.State, a.Version}
+			// The machine may have amended it meanwhile, or a colleague noted something: whoever concludes has seen what
+			// they conclude on.
+			return false, errStale
+		case !c.FollowUpOn.IsZero() && c.FollowUpOn.Format(time.DateOnly) <= now.In(shanghai).Format(time.DateOnly):
+			return false, &FieldError{"follow_up_on", "past"}
 		}
 		a.State, a.ClosedBy, a.ClosedAt, a.Conclusion, a.FollowUpOn = Closed, act.Account, now, c.Conclusion, c.FollowUpOn
 		return true, nil
@@ -105,6 +111,9 @@ func (s *Store) lock(ctx context.Context, tx pgx.Tx, act Act) (*Alert, error) {
 	return a, nil
 }
 
+// errStale says that the alert is not the version the actor saw; do makes a *Conflict of it that says who changed it.
+var errStale = errors.New("another version")
+
 // do changes one alert under its lock, with its line of history and its ledger entry. change reports false when there is
 // nothing to change.
 func (s *Store) do(ctx context.Context, act Act, name string, body any, change func(a *Alert, now time.Time) (bool, error)) (Alert, error) {
@@ -117,11 +126,18 @@ func (s *Store) do(ctx context.Context, act Act, name string, body any, change f
 		now := s.clock.Now()
 		changed, err := change(a, now)
 		out = *a
+		if errors.Is(err, errStale) {
+			c := &Conflict{State: a.State, Version: a.Version}
+			if c.By, c.At, err = lastAct(ctx, tx, a.ID); err != nil {
+				return err
+			}
+			return c
+		}
 		if err != nil || !changed {
 			return err
 		}
 		if err := bump(ctx, tx, a); err != nil {
-			return fmt.Errorf("write alert: %w", err)
+			return err
 		}
 		doc := []byte("{}")
 		if body != nil {

@@ -104,13 +104,13 @@ func (s *Store) GetMany(ctx context.Context, q Querier, scope id.Org, ids []ID) 
 
 // History returns the lines of an alert's history in order. The caller has seen that the alert is in scope.
 func (s *Store) History(ctx context.Context, q Querier, alert ID) ([]Event, error) {
-	rows, err := q.Query(ctx, "SELECT seq, act, coalesce(account_id, 0), at, written_at, body FROM alert_event WHERE alert_id = $1 ORDER BY seq", int64(alert))
+	rows, err := q.Query(ctx, "SELECT seq, act, coalesce(account_id, 0), at, written_at, client, body FROM alert_event WHERE alert_id = $1 ORDER BY seq", int64(alert))
 	if err != nil {
 		return nil, fmt.Errorf("read history: %w", err)
 	}
 	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Event, error) {
 		var e Event
-		err := r.Scan(&e.Seq, &e.Act, &e.Account, &e.At, &e.WrittenAt, &e.Body)
+		err := r.Scan(&e.Seq, &e.Act, &e.Account, &e.At, &e.WrittenAt, &e.Client, &e.Body)
 		e.At, e.WrittenAt = e.At.UTC(), e.WrittenAt.UTC()
 		return e, err
 	})

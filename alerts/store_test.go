@@ -5,12 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"zhijiao/alerts"
 	"zhijiao/devices"
@@ -28,6 +30,7 @@ type bundle struct {
 	clock  *clock.Variable
 	store  *alerts.Store
 	tail   *ledger.Tail
+	reg    *prometheus.Registry
 	zhang  id.Account // commander of the city
 	wang   id.Account
 	others id.Org // an office that does not supervise the subject
@@ -37,9 +40,9 @@ type bundle struct {
 // setup is a city with two offices, a subject of the first with one rule, and two accounts.
 func setup(t *testing.T) *bundle {
 	t.Helper()
-	b := &bundle{pool: pgtest.Schema(t), clock: clock.NewStepped(now)}
+	b := &bundle{pool: pgtest.Schema(t), clock: clock.NewStepped(now), reg: prometheus.NewPedanticRegistry()}
 	b.store = alerts.NewStore(b.pool, b.clock)
-	b.tail = alerts.NewTail(b.pool, nil, b.clock, slog.New(slog.DiscardHandler), nil, nil)
+	b.tail = alerts.NewTail(b.pool, nil, b.clock, slog.New(slog.DiscardHandler), nil, alerts.NewMetrics(b.reg))
 	if _, err := b.pool.Exec(t.Context(), `
 		INSERT INTO org (kind, name, short_name) VALUES ('county_department', '天门市司法局', '天门');
 		INSERT INTO org (parent_id, kind, name, short_name) VALUES (1, 'judicial_office', '岳口司法所', '岳口'), (1, 'judicial_office', '皂市司法所', '皂市');
@@ -53,29 +56,47 @@ func setup(t *testing.T) *bundle {
 	return b
 }
 
-// violation writes a violation and its ledger entry, as the engine does.
-func (b *bundle) violation(t *testing.T, kind geofence.ViolationKind, rule geofence.RuleID, basis string) geofence.ViolationBody {
+// violation writes a violation and its ledger entry, as the engine does, and has the tail read it.
+func (b *bundle) violation(t *testing.T, kind geofence.ViolationKind, rule geofence.RuleID, basis string, change ...func(*geofence.ViolationBody)) geofence.ViolationBody {
 	t.Helper()
 	v := geofence.ViolationBody{Subject: 1, Org: 2, Rule: rule, RuleVersion: 1, Kind: kind, Channel: devices.Wristband, State: geofence.ViolationOpen,
 		Version: 1, OpenedAt: now.Add(-3 * time.Minute), DecidedAt: now, Basis: basis}
-	if err := b.pool.QueryRow(t.Context(), `INSERT INTO violation (subject_id, org_id, rule_id, rule_version, kind, channel, state, opened_at, decided_at, evidence, engine)
-		VALUES (1, 2, $1, 1, $2, 'wristband', 'open', $3, $4, '{}', '1') RETURNING violation_id`, int64(rule), string(kind), v.OpenedAt, v.DecidedAt).Scan(&v.Violation); err != nil {
-		t.Fatal(err)
+	for _, c := range change {
+		c(&v)
 	}
+	b.insert(t, &v)
 	b.tell(t, geofence.ViolationOpenedEntry, &v)
 	return v
 }
 
-func (b *bundle) tell(t *testing.T, entry string, v *geofence.ViolationBody) {
+func (b *bundle) insert(t *testing.T, v *geofence.ViolationBody) {
+	t.Helper()
+	if err := b.pool.QueryRow(t.Context(), `INSERT INTO violation (subject_id, org_id, rule_id, rule_version, kind, channel, state, opened_at, decided_at, evidence, engine)
+		VALUES (1, 2, $1, 1, $2, 'wristband', 'open', $3, $4, '{}', '1') RETURNING violation_id`, int64(v.Rule), string(v.Kind), v.OpenedAt, v.DecidedAt).Scan(&v.Violation); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// put writes the ledger entry of a violation; tell has the tail read it as well.
+func (b *bundle) put(t *testing.T, entry string, v *geofence.ViolationBody) {
 	t.Helper()
 	body, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := ledger.Entry{At: now, Kind: entry, Org: v.Org, Subject: v.Subject, Entity: "violation", EntityID: int64(v.Violation), Version: v.Version, Body: body}
+	b.append(t, ledger.Entry{At: now, Kind: entry, Org: v.Org, Subject: v.Subject, Entity: "violation", EntityID: int64(v.Violation), Version: v.Version, Body: body})
+}
+
+func (b *bundle) append(t *testing.T, e ledger.Entry) {
+	t.Helper()
 	if err := pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) error { return ledger.Append(t.Context(), tx, e) }); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func (b *bundle) tell(t *testing.T, entry string, v *geofence.ViolationBody) {
+	t.Helper()
+	b.put(t, entry, v)
 	b.read(t)
 }
 
@@ -173,7 +194,7 @@ func TestTwoOfficersAtOnce_R58(t *testing.T) {
 		winner, loser = loser, winner
 	}
 	var c *alerts.Conflict
-	if errs[winner] != nil || !errors.As(errs[loser], &c) || c.By != winner || c.State != alerts.Acknowledged {
+	if errs[winner] != nil || !errors.As(errs[loser], &c) || c.By != winner || c.State != alerts.Acknowledged || !c.At.Equal(now) {
 		t.Fatalf("outcomes %v", errs)
 	}
 	if got := b.history(t, a.ID); !slices.Equal(got, []string{"raised", "acknowledged"}) {
@@ -210,7 +231,10 @@ func TestEndsWithAConclusion_R55_R57(t *testing.T) {
 	for name, c := range map[string]alerts.Conclude{
 		"unknown code":                   {Conclusion: "fine"},
 		"unverifiable without follow-up": {Conclusion: alerts.Unverifiable},
+		"unverifiable until today":       {Conclusion: alerts.Unverifiable, FollowUpOn: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)},
 		"other without a text":           {Conclusion: alerts.Other, Text: "  "},
+		"a text nobody can keep":         {Conclusion: alerts.Drift, Text: "a\x00b"},
+		"a text without end":             {Conclusion: alerts.Drift, Text: strings.Repeat("长", 2000)},
 	} {
 		if _, err := b.store.Close(t.Context(), act, c); !errors.As(err, &field) {
 			t.Errorf("%s: %v", name, err)
@@ -226,12 +250,38 @@ func TestEndsWithAConclusion_R55_R57(t *testing.T) {
 	if _, err := b.store.Close(t.Context(), stale, alerts.Conclude{Conclusion: alerts.Justified}); !errors.As(err, &conflict) {
 		t.Errorf("concluded on a version long gone: %v", err)
 	}
-	closed, err := b.store.Close(t.Context(), act, alerts.Conclude{Conclusion: alerts.Unverifiable, FollowUpOn: now.AddDate(0, 0, 3)})
+	followUp := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+	closed, err := b.store.Close(t.Context(), act, alerts.Conclude{Conclusion: alerts.Unverifiable, FollowUpOn: followUp})
 	if err != nil || closed.State != alerts.Closed || closed.ClosedBy != b.zhang {
 		t.Fatalf("%+v, %v", closed, err)
 	}
 	if got, want := b.history(t, a.ID), []string{"raised", "acknowledged", "violation_closed", "noted", "closed"}; !slices.Equal(got, want) {
 		t.Errorf("history %v, want %v", got, want)
+	}
+	events, err := b.store.History(t.Context(), b.pool, a.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range events {
+		byPerson := e.Act == "acknowledged" || e.Act == "noted" || e.Act == "closed"
+		if e.Seq != i+1 || byPerson != (e.Account == b.zhang) || byPerson != (e.Client == "127.0.0.1") || !e.At.Equal(now) || e.WrittenAt.IsZero() {
+			t.Errorf("line %d of the history is %+v", i, e)
+		}
+	}
+	var note map[string]string
+	if err := json.Unmarshal(events[3].Body, &note); err != nil || note["text"] != hostile {
+		t.Errorf("the note was kept as %q, %v", note, err)
+	}
+	for _, sql := range []string{"UPDATE alert_event SET body = '{}'", "DELETE FROM alert_event"} {
+		if _, err := b.pool.Exec(t.Context(), sql); err == nil {
+			t.Errorf("%s was let through", sql)
+		}
+	}
+	if got := b.only(t); !got.FollowUpOn.Equal(followUp) {
+		t.Errorf("to be checked again on %s, want %s", got.FollowUpOn, followUp)
+	}
+	if again, err := b.store.Close(t.Context(), stale, alerts.Conclude{Conclusion: alerts.Unverifiable, FollowUpOn: followUp}); err != nil || again.Version != closed.Version {
+		t.Errorf("closing twice: version %d after %d, %v", again.Version, closed.Version, err)
 	}
 	entries, err := ledger.Read(t.Context(), b.pool, 0, 100)
 	if err != nil {
