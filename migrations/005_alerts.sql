@@ -55,6 +55,7 @@ CREATE TABLE alert (
     CHECK (conclusion <> 'unverifiable' OR follow_up_on IS NOT NULL)  -- R55
 );
 CREATE UNIQUE INDEX alert_one_open ON alert (violation_id) WHERE state <> 'closed';
+CREATE INDEX alert_violation ON alert (violation_id, alert_id);
 CREATE INDEX alert_open ON alert (org_id, due_at) WHERE state <> 'closed';
 CREATE INDEX alert_subject ON alert (subject_id, raised_at);
 CREATE INDEX alert_list ON alert (raised_at, alert_id);
