@@ -158,12 +158,15 @@ func (b breach) inFavour(e *evaluation, r *Rule, rs *RuleState, t *Track, class 
 	if rs.Ask != nil && m.At.After(rs.Ask.At) {
 		b.clear(e, r, rs, class, m.At)
 	}
-	if rs.Open == "" || class != rs.OpenClass || len(t.Return) == 0 {
-		return
-	}
-	if len(t.Return) >= r.Params.Count || r.Params.sparse(e.in.Binding.Interval) && firm(&m) {
+	if rs.Open != "" && class == rs.OpenClass && t.back(&r.Params, r.Params.sparse(e.in.Binding.Interval)) {
 		b.closes(e, r, rs, t, t.Return[0].At)
 	}
+}
+
+// back reports whether the run on the right side closes: by the count or, on a channel that speaks seldom, by one firm fix.
+func (t *Track) back(p *Params, sparse bool) bool {
+	n := len(t.Return)
+	return n >= p.Count || sparse && n > 0 && firm(&t.Return[n-1])
 }
 
 func (b breach) closes(e *evaluation, r *Rule, rs *RuleState, t *Track, at time.Time) {
@@ -250,7 +253,7 @@ func (b breach) rejudge(e *evaluation, r *Rule, rs *RuleState) {
 			b.opens(e, r, rs, class, t.Breach, e.in.At)
 		case rs.Open == "" && n > 0 && sparse && rs.Unheard == "":
 			b.ask(e, r, rs, class, &t.Breach[n-1])
-		case n == 0 && rs.OpenClass == class && len(t.Return) > 0 && (sparse || len(t.Return) >= r.Params.Count):
+		case n == 0 && rs.Open != "" && rs.OpenClass == class && t.back(&r.Params, sparse):
 			b.closes(e, r, rs, t, e.in.At)
 		}
 	}

@@ -36,17 +36,50 @@ func passage(e *evaluation, r *Rule, rs *RuleState, z *Zone, to *Mark) {
 	if rs.Open != "" || to.Verdict != Outside || !satellite(to) || z.apartFrom(recent, to) {
 		return
 	}
-	longest := p.PassGap
-	if len(inside) > 0 {
-		longest += p.PassDwell
-	}
-	from, ok := lastOutside(p, z, recent, to.At.Add(-longest))
-	if !ok || len(inside) < p.Count && !z.Crossed(from.lon(), from.lat(), to.lon(), to.lat()) {
+	from, ok := lastOutside(p, z, recent, to.At.Add(-p.PassGap-p.PassDwell))
+	waited := len(inside) >= p.Count
+	if !waited && (!ok || len(inside) == 0 && to.At.Sub(from.At) > p.PassGap || !z.Crossed(from.lon(), from.lat(), to.lon(), to.lat())) {
 		return
 	}
-	fixes := withFixes(append(append([]Mark{from}, inside...), *to)...)
-	e.open(r, PassedThrough, e.in.Binding.Class, from.At, fixes)
-	e.close(r, PassedThrough, e.in.Binding.Class, to.At, fixes)
+	var way []Mark
+	if ok {
+		way = append(way, from)
+	}
+	way = append(append(way, inside...), *to)
+	e.open(r, PassedThrough, e.in.Binding.Class, way[0].At, withFixes(way...))
+	e.close(r, PassedThrough, e.in.Binding.Class, to.At, withFixes(way...))
+}
+
+// tick opens an entry that was waited for when nothing more came: last seen inside is where the person is.
+func (k keepOut) tick(e *evaluation, r *Rule, rs *RuleState) {
+	k.breach.tick(e, r, rs)
+	if at := k.waits(r, rs); at.IsZero() || at.After(e.in.At) || e.zone(r) == nil {
+		return
+	}
+	for c := range rs.Track {
+		if run := rs.Track[c].Breach; rs.Open == "" && len(run) >= r.Params.Count && !run[0].At.Add(r.Params.PassDwell).After(e.in.At) {
+			k.opens(e, r, rs, classOf(c), run, e.in.At)
+		}
+	}
+}
+
+// waits is until when an entry is waited for that may be a passage; zero: none is.
+func (k keepOut) waits(r *Rule, rs *RuleState) time.Time {
+	var next soonest
+	for c := range rs.Track {
+		if run := rs.Track[c].Breach; rs.Open == "" && len(run) >= r.Params.Count && passing(&r.Params, run) {
+			next.take(run[0].At.Add(r.Params.PassDwell))
+		}
+	}
+	return next.Time
+}
+
+func (k keepOut) due(c *[2]Channel, f *Facts, r *Rule, rs *RuleState, after time.Time) time.Time {
+	next := soonest{k.breach.due(c, f, r, rs, after)}
+	if rs != nil {
+		next.take(k.waits(r, rs))
+	}
+	return next.Time
 }
 
 // lastOutside is the last satellite fix that is clearly outside the zone, no older than since.

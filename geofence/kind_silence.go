@@ -39,8 +39,8 @@ func (k silence) due(c *[2]Channel, f *Facts, r *Rule, rs *RuleState, after time
 			next.takeAfter(b.Valid.From, after)
 		}
 	}
-	if !ok {
-		for _, a := range f.Authorities {
+	for _, a := range f.Authorities {
+		if !ok || !v.Contains(a.From) { // an extension begins nothing
 			next.takeAfter(a.From, after)
 		}
 	}
