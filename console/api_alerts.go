@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -201,6 +202,9 @@ func (s *Server) trackOf(r *request, v *geofence.Recorded, zone *geofence.Zone) 
 		until = from.Add(24 * time.Hour)
 	}
 	fixes, err := geofence.ReadTrack(r.Context(), s.Pool, r.scope(), now, v.Subject, from, until, maxTrack)
+	if errors.Is(err, geofence.ErrNotFound) { // another office has the person now: this one keeps the alert it handled
+		return []fixView{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -235,6 +239,9 @@ func (s *Server) personOf(r *request, a *alerts.Alert, label string) (personView
 		return v, nil
 	}
 	p, err := s.Supervision.Person(r.Context(), s.Pool, r.scope(), a.Subject)
+	if errors.Is(err, supervision.ErrNotFound) { // another office has the person now
+		return v, nil
+	}
 	if err != nil {
 		return v, err
 	}

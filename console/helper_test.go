@@ -57,7 +57,7 @@ type bench struct {
 
 func setup(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{pool: pgtest.Schema(t), clock: clock.NewStepped(now), registry: prometheus.NewRegistry(), nextRule: 1}
+	b := &bench{pool: pgtest.Schema(t), clock: clock.NewStepped(now), nextRule: 1}
 	b.exec(t, "INSERT INTO deployment (mode) VALUES ('rehearsal')")
 	b.people = supervision.NewStore(b.pool, b.clock, crypto.Random())
 	org := func(o supervision.Org, lon, lat float64) id.Org {
@@ -125,8 +125,10 @@ func (b *bench) scan(t *testing.T, into any, sql string, args ...any) {
 	}
 }
 
+// serve starts a console on the database; again, another one, as another process would be.
 func (b *bench) serve(t *testing.T) {
 	t.Helper()
+	b.registry = prometheus.NewRegistry()
 	log := slog.New(slog.DiscardHandler)
 	listener := ledger.NewListener(b.pool, log)
 	b.tail = alerts.NewTail(b.pool, nil, b.clock, log, nil, nil)
@@ -324,7 +326,12 @@ type message struct {
 		ID      int64  `json:"id"`
 		Version int    `json:"version"`
 		State   string `json:"state"`
-		Subject struct {
+		By      *struct {
+			DisplayName string `json:"display_name"`
+		} `json:"acknowledged_by"`
+		At         *time.Time `json:"acknowledged_at"`
+		Conclusion *string    `json:"conclusion"`
+		Subject    struct {
 			ID    int64  `json:"id"`
 			Label string `json:"label"`
 		} `json:"subject"`
@@ -335,9 +342,10 @@ type message struct {
 		Lon     float64 `json:"lon"`
 		State   string  `json:"state"`
 	} `json:"items"`
-	Reason  string    `json:"reason"`
-	Now     time.Time `json:"now"`
-	Changed bool      `json:"subjects_changed"`
+	Reason  string     `json:"reason"`
+	Now     time.Time  `json:"now"`
+	Changed bool       `json:"subjects_changed"`
+	DataAt  *time.Time `json:"data_at"`
 }
 
 // socket opens a websocket as the browser would.

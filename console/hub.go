@@ -20,7 +20,7 @@ const (
 	lookTime     = 3 * time.Second // for one look at the database
 	staleAfter   = 4 * time.Second // without a look, the beat says that the database is away
 	examineEvery = 5 * time.Second
-	recheckEvery = 5 * time.Second
+	recheckEvery = 2 * time.Second
 	goodbyeTime  = 3 * time.Second
 )
 
@@ -127,6 +127,9 @@ func every(ctx context.Context, interval time.Duration, do func(context.Context)
 
 // take renders entries and wakes the clients. A database that is away is waited for: an entry is never skipped.
 func (h *hub) take(ctx context.Context, entries []ledger.Entry) error {
+	if slices.ContainsFunc(entries, func(e ledger.Entry) bool { return e.Entity == "zone" }) {
+		h.s.zones.forget()
+	}
 	items, err := h.s.render(ctx, entries)
 	for err != nil {
 		h.s.Log.Warn("the stream waits for the database", "err", err)

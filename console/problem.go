@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"mime"
 	"net/http"
 
 	"zhijiao/alerts"
@@ -67,6 +69,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 // readJSON decodes a request body, refusing what it does not know.
 func readJSON(r *request, to any) error {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return problem{http.StatusUnsupportedMediaType, "not_json", "", nil} // what a form of another site could send is none
+	}
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
 	if err := d.Decode(to); err != nil {
@@ -78,6 +83,9 @@ func readJSON(r *request, to any) error {
 		if errors.As(err, &wrong) {
 			return problem{http.StatusBadRequest, "wrong_type", wrong.Field, nil}
 		}
+		return problem{http.StatusBadRequest, "malformed", "", nil}
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return problem{http.StatusBadRequest, "malformed", "", nil}
 	}
 	return nil

@@ -66,6 +66,7 @@ type Server struct {
 	decoy   string // a hash that fits nobody: an unknown name takes as long as a wrong password
 	handler http.Handler
 	health  health
+	zones   zoneCache
 }
 
 // New builds the console. Run follows the ledger for its websockets; ServeHTTP serves.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -126,8 +127,41 @@ func (s *Server) subjectsOf(ctx context.Context, q querier, raised []int64) (map
 	return out, err
 }
 
-// zoneNames are the zones by id, with the middle of their newest version.
+// zoneCache keeps the names of zones: the middle of a province's outline takes a while to find.
+type zoneCache struct {
+	mu    sync.Mutex
+	at    time.Time
+	names map[geofence.ZoneID]zoneName
+}
+
+const zonesKept = time.Minute // at most; the stream forgets them as soon as a zone changes
+
+func (c *zoneCache) forget() {
+	c.mu.Lock()
+	c.names = nil
+	c.mu.Unlock()
+}
+
+// zoneNames are the zones by id, with the middle of their newest version. The map is not to be changed.
 func (s *Server) zoneNames(ctx context.Context, q querier) (map[geofence.ZoneID]zoneName, error) {
+	s.zones.mu.Lock()
+	names, fresh := s.zones.names, time.Since(s.zones.at) < zonesKept
+	s.zones.mu.Unlock()
+	if names != nil && fresh {
+		return names, nil
+	}
+	asked := time.Now()
+	names, err := s.readZoneNames(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	s.zones.mu.Lock()
+	s.zones.names, s.zones.at = names, asked
+	s.zones.mu.Unlock()
+	return names, nil
+}
+
+func (s *Server) readZoneNames(ctx context.Context, q querier) (map[geofence.ZoneID]zoneName, error) {
 	middles, err := geofence.ZoneMiddles(ctx, q)
 	if err != nil {
 		return nil, err

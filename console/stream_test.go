@@ -250,3 +250,49 @@ func (b *bench) count(t *testing.T, name, label string) float64 {
 	}
 	return sum
 }
+
+// TestAnotherProcessGoesOn: a client resumes on a process that was not there when things happened, and hears the same.
+func TestAnotherProcessGoesOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	u := b.user(t, "wang", b.city, console.Commander)
+	pos := snapshotPos(t, u)
+	alert := b.raise(t, b.li)
+	path := "/api/alerts/" + itoa(int64(alert))
+	for _, act := range []struct {
+		name string
+		body map[string]any
+	}{
+		{"/acknowledge", map[string]any{"version": 1}},
+		{"/note", map[string]any{"text": "已电话联系"}},
+		{"/close", map[string]any{"version": 3, "conclusion": "justified", "text": ""}},
+	} {
+		if status, body := u.do(t, "POST", path+act.name, act.body); status != http.StatusOK {
+			t.Fatalf("%s: %d %s", act.name, status, body)
+		}
+	}
+	b.serve(t)
+	c := u.stream(t, pos)
+	var told []string
+	for len(told) < 4 {
+		m, err := next(t, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range m.Alerts {
+			by, concluded := "", ""
+			if a.By != nil && a.At != nil {
+				by = a.By.DisplayName
+			}
+			if a.Conclusion != nil {
+				concluded = *a.Conclusion
+			}
+			told = append(told, fmt.Sprintf("%d %s %s %s", a.Version, a.State, by, concluded))
+		}
+	}
+	if want := []string{"1 open  ", "2 acknowledged wang ", "3 acknowledged wang ", "4 closed wang justified"}; !slices.Equal(told, want) {
+		t.Errorf("told %q", told)
+	}
+	live := b.raise(t, b.zhao)
+	until(t, c, func(m message) bool { return len(m.Alerts) == 1 && m.Alerts[0].ID == int64(live) })
+}
