@@ -3,6 +3,7 @@ import { fileURLToPath, URL } from 'node:url';
 import vue from '@vitejs/plugin-vue';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { browserFloor } from './scripts/floor.ts';
 
 const dist = fileURLToPath(new URL('./dist', import.meta.url));
 
@@ -43,7 +44,7 @@ function keepWorker(): Plugin {
 const backend = process.env.ZHIJIAO_BACKEND ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
-  plugins: [vue(), emptyDist()],
+  plugins: [vue(), emptyDist(), browserFloor()],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   define: {
     __VUE_OPTIONS_API__: 'true', // Element Plus uses it in places
@@ -53,7 +54,7 @@ export default defineConfig({
     __INTLIFY_PROD_DEVTOOLS__: 'false',
   },
   build: {
-    target: 'chrome86',
+    target: 'chrome86', // held to by browserFloor
     cssTarget: 'chrome86',
     emptyOutDir: false,
     // Nothing inlined: the content security policy allows files of this server and nothing else.
@@ -74,7 +75,7 @@ export default defineConfig({
   },
   worker: {
     format: 'es',
-    plugins: () => [keepWorker()],
+    plugins: () => [keepWorker(), browserFloor()],
   },
   test: { include: ['src/**/*.test.ts'] }, // e2e needs a running server: see e2e/README.md
   server: {
