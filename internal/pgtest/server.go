@@ -26,6 +26,10 @@ const database = "zhijiao_test"
 
 const startTimeout = 2 * time.Minute
 
+// stopServer is never called: the server ends with the process. It is kept because it holds the pipe that the watching shell
+// waits on, and a pipe that nothing refers to is closed by the garbage collector.
+var stopServer func() error
+
 // server is started at most once a process.
 var server = sync.OnceValues(func() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
@@ -33,7 +37,7 @@ var server = sync.OnceValues(func() (string, error) {
 	base := os.Getenv(EnvURL)
 	if base == "" {
 		var err error
-		if base, _, err = StartServer(ctx); err != nil {
+		if base, stopServer, err = StartServer(ctx); err != nil {
 			return "", err
 		}
 	}
