@@ -53,7 +53,7 @@ func newRoot() *cobra.Command {
 func addConfigFlags(root *cobra.Command) {
 	root.PersistentFlags().String("config", "", "YAML file with settings ($"+config.EnvFile+")")
 	for _, k := range config.Keys() {
-		root.PersistentFlags().String(k.Flag(), k.Default, k.Doc)
+		root.PersistentFlags().String(k.Flag(), k.Default, strings.ReplaceAll(k.Doc, "`", "\"")) // pflag takes a back-quoted word for the name of the value
 	}
 }
 
