@@ -15,7 +15,6 @@ import (
 
 	"zhijiao/cmd/zhijiao/config"
 	"zhijiao/cmd/zhijiao/replay"
-	"zhijiao/internal/clock"
 )
 
 func newReplayCommand() *cobra.Command {
@@ -90,12 +89,11 @@ func runReplay(ctx context.Context, cfg *config.Config, log *slog.Logger, o repl
 		if err != nil {
 			return err
 		}
-		following, stop := context.WithCancel(ctx)
-		defer stop()
-		c, err := clock.Open(following, pool, log)
+		c, closeClock, err := openClock(ctx, pool, log)
 		if err != nil {
 			return err
 		}
+		defer closeClock()
 		r := replayer{pool: pool, keys: keys, clock: c, log: log, replayOptions: o}
 		if r.url, r.tls, err = brokerOf(cfg); err != nil {
 			return err

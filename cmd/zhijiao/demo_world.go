@@ -139,7 +139,12 @@ func (s *schedule) open(o simulate.Options) error {
 	return nil
 }
 
-// arrives is how long after it began a journey is clearly where it should not be.
+const (
+	clearly = 150.0            // metres beyond an edge that nobody argues about
+	stays   = 20 * time.Minute // beyond it for so long
+)
+
+// arrives is how long after it began a journey is clearly where it should not be, and stays there.
 func arrives(o simulate.Options, m simulate.Misdeed) (time.Duration, error) {
 	if m.Deed == simulate.FallSilent {
 		return 0, nil
@@ -149,10 +154,20 @@ func arrives(o simulate.Options, m simulate.Misdeed) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
+	var since time.Duration // when the edge was crossed for good; 0: not yet
 	for t := m.After; t < m.After+m.Duration; t += time.Minute {
 		lon, lat := w.At(m.Person, o.Start.Add(t))
-		if m.Deed == simulate.LeaveCity && o.City.Distance(lon, lat) > 700 || m.Deed == simulate.EnterKeepOut && o.KeepOut.Distance(lon, lat) < -200 {
-			return t - m.After, nil
+		beyond := o.City.Distance(lon, lat)
+		if m.Deed == simulate.EnterKeepOut {
+			beyond = -o.KeepOut.Distance(lon, lat)
+		}
+		switch {
+		case beyond < clearly && since > 0:
+			return m.Duration, nil // a way that comes back in would be told twice
+		case beyond >= clearly && since == 0:
+			since = t
+		case since > 0 && t-since >= stays:
+			return since - m.After, nil
 		}
 	}
 	return m.Duration, nil
