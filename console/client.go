@@ -56,11 +56,11 @@ func (s *Server) websocket(w http.ResponseWriter, r *request) error {
 	if err != nil || pos < 0 {
 		return problem{http.StatusBadRequest, "malformed", "pos", nil}
 	}
-	if r.Header.Get("Origin") != "" && !sameOrigin(r.Request) || r.Header.Get("Upgrade") != "" && !sameOrigin(r.Request) {
-		return problem{http.StatusForbidden, "cross_origin", "", nil}
-	}
 	if !websocket.IsWebSocketUpgrade(r.Request) {
 		return problem{http.StatusBadRequest, "not_a_websocket", "", nil}
+	}
+	if !sameOrigin(r.Request) {
+		return problem{http.StatusForbidden, "cross_origin", "", nil}
 	}
 	orgs, err := s.orgSet(r.Context(), r.scope())
 	if err != nil {

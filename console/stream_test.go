@@ -136,6 +136,7 @@ func TestTheEndOfASessionEndsItsStream(t *testing.T) {
 		"expiry":   func(*user) { b.exec(t, "UPDATE account_session SET expires_at = clock_timestamp()") },
 		"disabled": func(*user) { b.exec(t, "UPDATE account SET disabled_at = clock_timestamp()") },
 	} {
+		b.exec(t, "UPDATE account SET disabled_at = NULL")
 		u := b.login(t, "wang")
 		c := u.stream(t, snapshotPos(t, u))
 		until(t, c, func(m message) bool { return m.Type == "beat" })
