@@ -1,14 +1,18 @@
 package geofence
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/twpayne/go-geom"
 	"github.com/twpayne/go-geom/encoding/wkt"
 
+	"zhijiao/devices"
 	"zhijiao/internal/pgtest"
 )
 
@@ -132,5 +136,53 @@ func TestDistanceOfSmallZones_R31(t *testing.T) {
 		if got := c.Distance(lon, lat) + 200; math.Abs(got-centre) > 0.005*centre+0.01 {
 			t.Errorf("POINT(%.7f %.7f): %.3f m from the centre, geography says %.3f m", lon, lat, got, centre)
 		}
+	}
+}
+
+// TestDistanceFromFarAway_R31: who is in Ürümqi or Harbin is as many kilometres away as PostGIS says, within 0.5 %.
+func TestDistanceFromFarAway_R31(t *testing.T) {
+	t.Parallel()
+	tx, ctx := pgtest.Tx(t), t.Context()
+	doc, err := os.ReadFile(filepath.Join("..", "cmd", "zhijiao", "demo", "tianmen_demo.geojson"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	zones, err := ImportGeoJSON(bytes.NewReader(doc), devices.WGS84)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := NewPolygon(1, 1, Interval{}, zones[0].Geometry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := wkt.Marshal(zones[0].Geometry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(5, 5))
+	lons, lats := []float64{87.6, 126.6, 109.5, 121.5, 91.1, 116.4, 122.3}, []float64{43.8, 45.8, 18.25, 31.2, 29.65, 39.9, 53.5}
+	for range 300 {
+		lons, lats = append(lons, 74+60*r.Float64()), append(lats, 18+35*r.Float64())
+		lons, lats = append(lons, 112.3+1.6*r.Float64()), append(lats, 30+1.2*r.Float64())
+	}
+	rows, err := tx.Query(ctx, `SELECT ST_Covers(z, p), ST_Distance(b, p::geography) FROM (SELECT ST_GeomFromText($1, 4326) z) g,
+		LATERAL (SELECT ST_Boundary(z)::geography b) k, unnest($2::float8[], $3::float8[]) WITH ORDINALITY u (lon, lat, n),
+		LATERAL (SELECT ST_SetSRID(ST_MakePoint(lon, lat), 4326) p) q ORDER BY n`, text, lons, lats)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; rows.Next(); i++ {
+		var covers bool
+		var d float64
+		if err := rows.Scan(&covers, &d); err != nil {
+			t.Fatal(err)
+		}
+		got := z.Distance(lons[i], lats[i])
+		if math.Abs(math.Abs(got)-d) > 0.005*d+0.5 || covers != (got <= 0) || covers != z.Covers(lons[i], lats[i]) {
+			t.Errorf("POINT(%.7f %.7f): %.1f m, PostGIS says %.1f m, covered: %v", lons[i], lats[i], got, d, covers)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
 	}
 }

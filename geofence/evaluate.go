@@ -38,14 +38,26 @@ type evaluation struct {
 // An observation is judged by the facts of its own instant. The present is judged again by ticks alone: when a version of
 // a rule or of its zone begins or ends NextDue asks for one, and whoever records a fact makes one due.
 func Evaluate(s *State, in *Input, f *Facts, out []Effect) []Effect {
-	e := evaluation{s: s, in: in, f: f, out: out}
+	if s.work == nil {
+		s.work = new(evaluation)
+	}
+	e := s.work
+	*e = evaluation{s, in, f, out}
+	e.evaluate()
+	out = e.out
+	*e = evaluation{}
+	return out
+}
+
+func (e *evaluation) evaluate() {
+	s, in, f := e.s, e.in, e.f
 	e.end()
 	if in.Observed == nil {
 		e.tick()
-		return e.out
+		return
 	}
 	if in.Binding == nil {
-		return e.out
+		return
 	}
 	ch := &s.Channel[channelIndex(in.Binding.Class)]
 	if in.Now.After(ch.HeardAt) {
@@ -54,14 +66,13 @@ func Evaluate(s *State, in *Input, f *Facts, out []Effect) []Effect {
 	for i := range f.Rules {
 		if k, r, rs := e.valid(i); k != nil {
 			// A demand that ran out before this fix ran out, whenever the clock gets round to it.
-			k.tick(&e, r, rs)
-			k.heard(&e, r, rs)
+			k.tick(e, r, rs)
+			k.heard(e, r, rs)
 		}
 	}
 	if in.Observed.Place != nil {
 		e.place(ch)
 	}
-	return e.out
 }
 
 // valid returns a rule that is valid at the input's instant with its kind and state; no kind where it is not.

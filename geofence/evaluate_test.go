@@ -19,9 +19,14 @@ var t0 = time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)
 // square is a zone of side metres around 113.16 E 30.65 N.
 func square(t testing.TB, id ZoneID, side float64) *Zone {
 	t.Helper()
-	east, north := degreeScale(30.65)
+	return squareAt(t, id, 113.16, 30.65, side)
+}
+
+func squareAt(t testing.TB, id ZoneID, lon, lat, side float64) *Zone {
+	t.Helper()
+	east, north := degreeScale(lat)
 	w, h := side/2/east, side/2/north
-	ring := []geom.Coord{{113.16 - w, 30.65 - h}, {113.16 + w, 30.65 - h}, {113.16 + w, 30.65 + h}, {113.16 - w, 30.65 + h}, {113.16 - w, 30.65 - h}}
+	ring := []geom.Coord{{lon - w, lat - h}, {lon + w, lat - h}, {lon + w, lat + h}, {lon - w, lat + h}, {lon - w, lat - h}}
 	z, err := NewPolygon(id, 1, Interval{}, geom.NewMultiPolygon(geom.XY).MustSetCoords([][][]geom.Coord{{ring}}))
 	if err != nil {
 		t.Fatal(err)
@@ -389,11 +394,4 @@ func TestProperties(t *testing.T) {
 			rt.Fatalf("state does not survive the database:\n%s\n%s", doc, again)
 		}
 	})
-}
-
-func BenchmarkEvaluate(b *testing.B) {
-	w := newWorld(b, StayIn, dense)
-	for n := 0; b.Loop(); n++ {
-		w.fix(time.Duration(n)*time.Minute, float64(n%4000), 8)
-	}
 }

@@ -42,6 +42,9 @@ func ImportGeoJSON(r io.Reader, datum devices.Datum) ([]Imported, error) {
 	out := make([]Imported, 0, len(features))
 	for i, f := range features {
 		field := fmt.Sprintf("features[%d].geometry", i)
+		if f == nil {
+			return nil, &Refused{Field: field, Reason: WrongGeometry, Detail: "null is no feature"}
+		}
 		mp, err := polygonsOf(field, f.Geometry)
 		if err != nil {
 			return nil, err

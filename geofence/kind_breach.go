@@ -10,13 +10,13 @@ import (
 // side closes, and a channel that speaks seldom is asked before anybody is alarmed. wrong tells the sides apart.
 type breach struct {
 	kind  ViolationKind
-	wrong func(p *Params, m *Mark) bool // clearly on the wrong side, beyond the band
-	right func(m *Mark) bool            // clearly on the right side
-	depth func(m *Mark) int64           // how far on the wrong side, centimetres
+	wrong func(p *Params, m Mark) bool // clearly on the wrong side, beyond the band
+	right func(m Mark) bool            // clearly on the right side
+	depth func(m Mark) int64           // how far on the wrong side, centimetres
 	// holds reports whether a run that would open is yet to be waited for; nil: never.
 	holds func(p *Params, run []Mark) bool
 	// before looks at a judged fix before it is taken into the run; may be nil.
-	before func(e *evaluation, r *Rule, rs *RuleState, z *Zone, m *Mark)
+	before func(e *evaluation, r *Rule, rs *RuleState, z *Zone, m Mark)
 }
 
 func satellite(m *Mark) bool { return m.Method == devices.MethodGNSS }
@@ -37,17 +37,17 @@ func (b breach) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 		rs.OpenClass = class // who opened it speaks no more
 	}
 	if b.before != nil {
-		b.before(e, r, rs, z, &m)
+		b.before(e, r, rs, z, m)
 	}
 	t := &rs.Track[channelIndex(class)]
 	switch {
-	case b.wrong(p, &m):
+	case b.wrong(p, m):
 		if t.against(p, m) {
 			b.against(e, r, rs, t, class, m)
 		} else if !satellite(&m) {
 			b.doubt(e, r, rs, class, m)
 		}
-	case b.right(&m):
+	case b.right(m):
 		t.inFavour(p, m, rs.Open == "", p.sparse(e.in.Binding.Interval))
 		b.inFavour(e, r, rs, t, class, m)
 	case rs.Ask != nil && rs.Ask.Class == class && m.At.After(rs.Ask.At):
@@ -98,7 +98,7 @@ func (b breach) against(e *evaluation, r *Rule, rs *RuleState, t *Track, class d
 	case b.enough(p, t.Breach, sparse):
 		b.opens(e, r, rs, class, t.Breach, m.At)
 	case sparse:
-		b.ask(e, r, rs, class, &m)
+		b.ask(e, r, rs, class, m)
 	}
 }
 
@@ -112,7 +112,7 @@ func (b breach) opens(e *evaluation, r *Rule, rs *RuleState, class devices.Class
 		at = z.Valid.From
 	}
 	b.clear(e, r, rs, class, answered)
-	rs.Open, rs.OpenClass, rs.Margin = b.kind, class, b.depth(&run[len(run)-1])
+	rs.Open, rs.OpenClass, rs.Margin = b.kind, class, b.depth(run[len(run)-1])
 	e.open(r, b.kind, class, at, withFixes(run...))
 }
 
@@ -128,7 +128,7 @@ func (b breach) enough(p *Params, run []Mark, sparse bool) bool {
 	}
 	deciding := run[len(run)-p.Count:]
 	for i := range deciding {
-		if d := b.depth(&deciding[i]); d <= 3*deciding[i].Accuracy || d <= centimetres(p.WaiveMargin) {
+		if d := b.depth(deciding[i]); d <= 3*deciding[i].Accuracy || d <= centimetres(p.WaiveMargin) {
 			return false
 		}
 	}
@@ -137,7 +137,7 @@ func (b breach) enough(p *Params, run []Mark, sparse bool) bool {
 
 // further amends an open violation when it has become a different matter: twice as far, and more than 500 m.
 func (b breach) further(e *evaluation, r *Rule, rs *RuleState, class devices.Class, m Mark) {
-	if d := b.depth(&m); class == rs.OpenClass && d >= 2*rs.Margin && d >= 50_000 {
+	if d := b.depth(m); class == rs.OpenClass && d >= 2*rs.Margin && d >= 50_000 {
 		rs.Margin = d
 		e.amend(r, b.kind, class, m.At, withFixes(m))
 	}
@@ -150,7 +150,7 @@ func (b breach) doubt(e *evaluation, r *Rule, rs *RuleState, class devices.Class
 	case rs.Ask != nil:
 		rs.Ask.Heard = rs.Ask.Heard || rs.Ask.Class == class && m.At.After(rs.Ask.At)
 	case rs.Open == "" && r.Params.sparse(e.in.Binding.Interval) && (rs.AskedAt.IsZero() || e.in.Now.Sub(rs.AskedAt) >= r.Params.AskAgain):
-		b.ask(e, r, rs, class, &m)
+		b.ask(e, r, rs, class, m)
 	}
 }
 
@@ -176,7 +176,7 @@ func (b breach) closes(e *evaluation, r *Rule, rs *RuleState, t *Track, at time.
 }
 
 // ask demands a confirming fix of the input's device at once, unless one is being waited for.
-func (b breach) ask(e *evaluation, r *Rule, rs *RuleState, class devices.Class, because *Mark) {
+func (b breach) ask(e *evaluation, r *Rule, rs *RuleState, class devices.Class, because Mark) {
 	if rs.Ask != nil || e.in.Observed != nil && e.in.Now.Sub(because.At) > r.Params.LateAfter {
 		return // what comes late is for review: the present is not asked about the past
 	}
@@ -185,7 +185,7 @@ func (b breach) ask(e *evaluation, r *Rule, rs *RuleState, class devices.Class, 
 		device = bound.Device
 	}
 	rs.AskedAt = e.in.Now
-	rs.Ask = &Pending{At: because.At, Due: e.in.Now.Add(r.Params.AskWithin), Class: class, Because: *because}
+	rs.Ask = &Pending{At: because.At, Due: e.in.Now.Add(r.Params.AskWithin), Class: class, Because: because}
 	e.out = append(e.out, Effect{Ask: &Ask{Device: device, Rule: r.ID, At: e.in.Now, Due: rs.Ask.Due}})
 }
 
@@ -252,7 +252,7 @@ func (b breach) rejudge(e *evaluation, r *Rule, rs *RuleState) {
 		case rs.Open == "" && b.enough(&r.Params, t.Breach, sparse):
 			b.opens(e, r, rs, class, t.Breach, e.in.At)
 		case rs.Open == "" && n > 0 && sparse && rs.Unheard == "":
-			b.ask(e, r, rs, class, &t.Breach[n-1])
+			b.ask(e, r, rs, class, t.Breach[n-1])
 		case n == 0 && rs.Open != "" && rs.OpenClass == class && t.back(&r.Params, sparse):
 			b.closes(e, r, rs, t, e.in.At)
 		}
@@ -264,9 +264,9 @@ func (b breach) again(z *Zone, p *Params, recent []Mark, idle, sparse bool) (t T
 	for _, m := range recent {
 		m = p.judged(z, m)
 		switch {
-		case b.wrong(p, &m):
+		case b.wrong(p, m):
 			t.against(p, m)
-		case b.right(&m):
+		case b.right(m):
 			t.inFavour(p, m, idle, sparse)
 		}
 	}

@@ -9,9 +9,9 @@ type keepOut struct{ breach }
 func init() {
 	kinds[KeepOut] = keepOut{breach{
 		kind:   EnteredZone,
-		wrong:  func(_ *Params, m *Mark) bool { return m.Verdict == Inside },
-		right:  func(m *Mark) bool { return m.Verdict == Outside },
-		depth:  func(m *Mark) int64 { return -m.Margin },
+		wrong:  func(_ *Params, m Mark) bool { return m.Verdict == Inside },
+		right:  func(m Mark) bool { return m.Verdict == Outside },
+		depth:  func(m Mark) int64 { return -m.Margin },
 		holds:  passing,
 		before: passage,
 	}}
@@ -30,10 +30,10 @@ func passing(p *Params, run []Mark) bool {
 
 // passage opens and closes when a satellite fix outside follows another one outside, and either an entry was waited for
 // in between or the straight way from one to the other leads through the zone.
-func passage(e *evaluation, r *Rule, rs *RuleState, z *Zone, to *Mark) {
+func passage(e *evaluation, r *Rule, rs *RuleState, z *Zone, to Mark) {
 	p, channel := &r.Params, channelIndex(e.in.Binding.Class)
 	recent, inside := e.s.Channel[channel].Recent, rs.Track[channel].Breach
-	if rs.Open != "" || to.Verdict != Outside || !satellite(to) || z.apartFrom(recent, to) {
+	if rs.Open != "" || to.Verdict != Outside || !satellite(&to) || z.apartFrom(recent, to) {
 		return
 	}
 	from, ok := lastOutside(p, z, recent, to.At.Add(-p.PassGap-p.PassDwell))
@@ -45,7 +45,7 @@ func passage(e *evaluation, r *Rule, rs *RuleState, z *Zone, to *Mark) {
 	if ok {
 		way = append(way, from)
 	}
-	way = append(append(way, inside...), *to)
+	way = append(append(way, inside...), to)
 	e.open(r, PassedThrough, e.in.Binding.Class, way[0].At, withFixes(way...))
 	e.close(r, PassedThrough, e.in.Binding.Class, to.At, withFixes(way...))
 }

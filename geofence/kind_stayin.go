@@ -6,10 +6,10 @@ type stayIn struct{ breach }
 func init() {
 	kinds[StayIn] = stayIn{breach{
 		kind: LeftZone,
-		wrong: func(p *Params, m *Mark) bool {
+		wrong: func(p *Params, m Mark) bool {
 			return m.Verdict == Outside && m.Margin-m.Accuracy > centimetres(p.Band)
 		},
-		right: func(m *Mark) bool { return m.Verdict == Inside },
-		depth: func(m *Mark) int64 { return m.Margin },
+		right: func(m Mark) bool { return m.Verdict == Inside },
+		depth: func(m Mark) int64 { return m.Margin },
 	}}
 }

@@ -34,10 +34,13 @@ func (m *Mark) lon() float64 { return float64(m.LonE7) / 1e7 }
 func (m *Mark) lat() float64 { return float64(m.LatE7) / 1e7 }
 
 // State is what evaluation carries from one input to the next for one subject. The zero value is a subject never heard.
+// A State owns what it points to: it is evaluated in place, by one at a time, and a copy is made through JSON.
 type State struct {
 	Facts   int64       `json:"facts,omitempty"` // Facts.Version the rules below were judged on
 	Channel [2]Channel  `json:"ch"`              // by class: wristband, phone
 	Rules   []RuleState `json:"rules,omitempty"` // ordered by Rule
+
+	work *evaluation // the one to come, kept so that it costs no memory
 }
 
 // Channel is one device class of the subject.

@@ -145,7 +145,7 @@ func (z *Zone) Crossed(lon1, lat1, lon2, lat2 float64) bool {
 }
 
 // apartFrom reports whether the zone lies apart from where the fixes and m are, and so from every way between them.
-func (z *Zone) apartFrom(recent []Mark, m *Mark) bool {
+func (z *Zone) apartFrom(recent []Mark, m Mark) bool {
 	b := nowhere
 	b.add(m.lon(), m.lat())
 	for i := range recent {

@@ -1,0 +1,156 @@
+package geofence
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"zhijiao/devices"
+)
+
+// FuzzEvaluate tells a story in bytes: whatever devices send, whenever the clock ticks, evaluation does not panic, opens
+// nothing twice, closes only what is open, asks for no tick in the past that a tick does not settle, and a state that went
+// through the database goes on the same.
+func FuzzEvaluate(f *testing.F) {
+	f.Add([]byte{0, 1, 0, 0, 9, 1, 1, 60, 1, 90, 1, 2, 60, 1, 90, 1, 2})
+	f.Add([]byte{1, 0, 200, 255, 0, 3, 7, 1, 1, 1, 1, 1})
+	f.Add([]byte{2, 9, 9, 250, 250, 250, 250, 250, 250, 250, 250, 250})
+	f.Fuzz(func(t *testing.T, story []byte) {
+		if len(story) > 400 {
+			return
+		}
+		next := func() (b byte) {
+			if len(story) > 0 {
+				b, story = story[0], story[1:]
+			}
+			return b
+		}
+		w := newWorld(t, []RuleKind{StayIn, KeepOut, Silence}[next()%3], []time.Duration{dense, sparse, 20 * time.Second}[next()%3])
+		open := map[ViolationKind]bool{}
+		at := time.Duration(0)
+		for len(story) > 0 {
+			what := next()
+			at += time.Duration(next()) * time.Second * time.Duration(1+what%16)
+			var es []Effect
+			switch what >> 6 {
+			case 0, 1:
+				late := time.Duration(next()%8) * time.Minute * time.Duration(what>>4&1)
+				es = w.send(at-late, float64(int8(next()))*130, float64(next())*4, devices.Method(1+next()%4))
+			case 2:
+				es = w.tick(at)
+				if due := NextDue(&w.state, &w.facts, t0.Add(at)); !due.IsZero() && !due.After(t0.Add(at)) {
+					t.Fatalf("ticked at %v, still due at %v", at, due.Sub(t0))
+				}
+			default:
+				doc, err := json.Marshal(w.state)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var back State
+				if err := json.Unmarshal(doc, &back); err != nil {
+					t.Fatal(err)
+				}
+				if again, _ := json.Marshal(back); !bytes.Equal(doc, again) {
+					t.Fatalf("the state does not survive the database:\n%s\n%s", doc, again)
+				}
+				w.state = back
+				if what&1 == 1 && len(w.facts.Zones[1]) > 0 {
+					w.renumber()
+				}
+			}
+			for _, e := range es {
+				switch {
+				case e.Open != nil && open[e.Open.Kind]:
+					t.Fatalf("%s opened twice", e.Open.Kind)
+				case e.Open != nil:
+					open[e.Open.Kind] = true
+				case e.Close != nil && !open[e.Close.Kind]:
+					t.Fatalf("%s closed and was not open", e.Close.Kind)
+				case e.Close != nil:
+					open[e.Close.Kind] = false
+				case e.Amend != nil && !open[e.Amend.Kind]:
+					t.Fatalf("%s amended and was not open", e.Amend.Kind)
+				}
+			}
+		}
+	})
+}
+
+// FuzzState: whatever stands in the column, evaluation reads it or says that it cannot, and does not panic on it.
+func FuzzState(f *testing.F) {
+	w := newWorld(f, StayIn, dense)
+	w.fix(0, 0, 8)
+	w.fix(time.Minute, 9000, 8)
+	w.fix(2*time.Minute, 9000, 8)
+	doc, err := json.Marshal(w.state)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(doc)
+	f.Add([]byte(`{}`))
+	f.Add([]byte(`{"rules":[{"rule":1,"open":"left_zone"},{"rule":1},{"rule":-3,"ask":{}}]}`))
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		for _, k := range []RuleKind{StayIn, KeepOut, Silence} {
+			w := newWorld(t, k, dense)
+			if json.Unmarshal(doc, &w.state) != nil {
+				return
+			}
+			for n := range 6 {
+				w.fix(time.Duration(n)*time.Minute, float64(n)*3000, 8)
+				w.tick(time.Duration(n)*time.Minute + 30*time.Second)
+				NextDue(&w.state, &w.facts, t0)
+			}
+		}
+	})
+}
+
+// FuzzParams: params are refused with a reason, or can be written down and read again the same.
+func FuzzParams(f *testing.F) {
+	f.Add([]byte(`{"count":3,"grace_s":600,"band_m":100,"class":"phone"}`))
+	f.Add([]byte(`{"grace_s":1e300}`))
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		for _, k := range []RuleKind{StayIn, KeepOut, Silence} {
+			p, err := ParseParams(k, doc)
+			if err != nil {
+				continue
+			}
+			out, err := json.Marshal(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if back, err := ParseParams(k, out); err != nil || back != p {
+				t.Fatalf("%s became %s: %+v, %v", doc, out, back, err)
+			}
+		}
+	})
+}
+
+// FuzzImport: a file is refused, or its polygons can be prepared and asked.
+func FuzzImport(f *testing.F) {
+	f.Add([]byte(`{"type":"Polygon","coordinates":[[[113,30],[114,30],[114,31],[113,30]]]}`))
+	f.Add([]byte(`{"type":"Feature","properties":{"name":1},"geometry":{"type":"MultiPolygon","coordinates":[[[[1,2,3],[4,5,6],[7,8,9],[1,2,3]]]]}}`))
+	f.Add([]byte(`{"type":"Polygon","coordinates":[[[113],[114,30],[114,31],[113]]]}`))
+	f.Add([]byte(`{"type":"FeatureCollection","features":[null]}`))
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		zones, err := ImportGeoJSON(bytes.NewReader(doc), devices.GCJ02)
+		var refused *Refused
+		if err != nil {
+			if !errors.As(err, &refused) {
+				t.Fatalf("an error of its own kind: %v", err)
+			}
+			return
+		}
+		for _, z := range zones {
+			p, err := NewPolygon(1, 1, Interval{}, z.Geometry)
+			if err != nil {
+				t.Fatalf("imported, and then: %v", err)
+			}
+			if d := p.Distance(113.16, 30.65); math.IsNaN(d) || math.IsInf(d, 0) {
+				t.Fatalf("a distance of %v", d)
+			}
+		}
+	})
+}
