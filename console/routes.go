@@ -62,7 +62,7 @@ func (rt route) changes() bool { return rt.method != http.MethodGet }
 func (s *Server) routes() []route {
 	return []route{
 		{"POST", "/api/login", anyone, (*Server).login, false},
-		{"POST", "/api/logout", loggedIn, (*Server).logout, false},
+		{"POST", "/api/logout", loggedIn, (*Server).logout, true}, // of a wall nobody touched as well
 		{"GET", "/api/me", loggedIn, (*Server).me, true},
 		{"GET", "/api/snapshot", caseWork, (*Server).snapshot, true},
 		{"GET", "/api/summary", caseWork, (*Server).summary, true},

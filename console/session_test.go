@@ -133,6 +133,10 @@ func TestOnlyPeopleKeepASessionAwake(t *testing.T) {
 	if got := age(); got < 30 {
 		t.Errorf("what was refused woke the session: %v minutes", got)
 	}
+	if status, body := wall.do(t, "POST", "/api/logout", nil); status != http.StatusOK {
+		t.Errorf("the wall cannot be logged out: %d %s", status, body)
+	}
+	until(t, c, func(m message) bool { return m.Type == "bye" })
 }
 
 func TestCookieIsOutOfReach(t *testing.T) {
