@@ -22,22 +22,7 @@ type subject struct {
 	due     time.Time // next_due of the row; zero: none
 	state   State
 	known   *subjectFacts
-	judging *Facts // known.facts, or under the number the state was last judged on: see judge
 	changed bool
-}
-
-// judge is the facts observations are evaluated against. A changed fact has the present judged again, by the timer that
-// recording it made due; an observation, which may be late, must not do it at its own instant instead.
-func (s *subject) judge() *Facts {
-	if s.judging == nil {
-		s.judging = s.known.facts
-		if s.state.Facts != s.judging.Version {
-			old := *s.judging
-			old.Version = s.state.Facts
-			s.judging = &old
-		}
-	}
-	return s.judging
 }
 
 // decided is an effect and when, for whom, on what it was decided.
@@ -49,8 +34,8 @@ type decided struct {
 }
 
 // evaluate runs one input and keeps its effects.
-func evaluate(s *subject, in *Input, f *Facts, taken time.Time, effects []decided, scratch []Effect) ([]decided, []Effect) {
-	scratch = Evaluate(&s.state, in, f, scratch[:0])
+func evaluate(s *subject, in *Input, taken time.Time, effects []decided, scratch []Effect) ([]decided, []Effect) {
+	scratch = Evaluate(&s.state, in, s.known.facts, scratch[:0])
 	s.changed = true
 	for i := range scratch {
 		effects = append(effects, decided{scratch[i], s, in.Now, taken})
@@ -313,7 +298,7 @@ func (t *taking) evaluate(s *subject, o *devices.Observation, b *BindingFact, fl
 	if in.Now.IsZero() {
 		in.Now = t.now
 	}
-	t.effects, t.scratch = evaluate(s, &in, s.judge(), t.taken, t.effects, t.scratch)
+	t.effects, t.scratch = evaluate(s, &in, t.taken, t.effects, t.scratch)
 	return in.Flags
 }
 

@@ -110,6 +110,7 @@ type round struct {
 	taken    time.Time
 	subjects map[id.Subject]*subject
 	effects  []decided
+	scratch  []Effect
 }
 
 func (r *round) run(ctx context.Context, tx pgx.Tx) (err error) {
@@ -131,37 +132,28 @@ func (r *round) run(ctx context.Context, tx pgx.Tx) (err error) {
 }
 
 // fire evaluates a subject at every instant that was due, in order, as if the clock had been watched all the time; and
-// now, if a fact changed: then the present is judged again.
+// now, if a fact changed since: then the present is judged again.
 func (r *round) fire(s *subject) {
-	facts := s.known.facts
-	if s.state.Facts != facts.Version {
-		// What was due under the facts as they were comes first, what they are now after it.
-		was := *facts
-		was.Version = s.state.Facts
-		r.fireUntil(s, &was)
-		r.tick(s, facts, r.now)
-		return
-	}
-	r.fireUntil(s, facts)
-}
-
-func (r *round) fireUntil(s *subject, f *Facts) {
+	changed := s.state.Facts != s.known.facts.Version
 	at := s.due
 	for range mostTicks {
 		if at.After(r.now) {
-			return
+			break
 		}
-		r.tick(s, f, at)
-		next := NextDue(&s.state, f, at)
+		r.tick(s, at)
+		next := NextDue(&s.state, s.known.facts, at)
 		if next.IsZero() || !next.After(at) {
-			return
+			break
 		}
 		at = next
 	}
+	if changed {
+		r.tick(s, r.now)
+	}
 }
 
-func (r *round) tick(s *subject, f *Facts, at time.Time) {
-	r.effects, _ = evaluate(s, &Input{At: at, Now: r.now}, f, r.taken, r.effects, nil)
+func (r *round) tick(s *subject, at time.Time) {
+	r.effects, r.scratch = evaluate(s, &Input{At: at, Now: r.now}, r.taken, r.effects, r.scratch)
 }
 
 // byDue are subjects in the order in which they fire: whichever engine fires them, the ledger tells it in the same order.

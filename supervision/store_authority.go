@@ -36,8 +36,10 @@ func (s *Store) PutAuthority(ctx context.Context, by id.Account, a Authority) (i
 }
 
 func insertAuthority(ctx context.Context, tx pgx.Tx, a Authority, recorded time.Time, by id.Account) (number int64, err error) {
+	// On a clock that stands still a new record follows on one that was closed at the same instant.
 	err = tx.QueryRow(ctx, `INSERT INTO authority (subject_id, ground, ground_record, approver_id, document_no, valid, recorded, recorded_by)
-		VALUES ($1, $2, $3, $4, $5, tstzrange($6, $7), tstzrange($8, NULL), $9) RETURNING authority_id`,
+		VALUES ($1, $2, $3, $4, $5, tstzrange($6, $7), tstzrange(greatest($8::timestamptz,
+			(SELECT max(upper(recorded)) FROM authority WHERE subject_id = $1 AND NOT upper_inf(recorded))), NULL), $9) RETURNING authority_id`,
 		a.Subject, a.Ground, null(a.GroundRecord), a.Approver, a.DocumentNo, a.From, a.Until, recorded, null(by)).Scan(&number)
 	return number, err
 }

@@ -158,8 +158,13 @@ func TestLiftedAuthorityEndsAtTheMinute_R06(t *testing.T) {
 	if got := all[b.subject]; len(got) != 1 || !got[0].Until.Equal(at) {
 		t.Errorf("recorded now: %+v", got)
 	}
+	again := b.authority()
+	again.From, again.Until = at, at.AddDate(0, 1, 0)
+	if _, err := b.store.PutAuthority(ctx, 0, again); err != nil {
+		t.Errorf("another approval, recorded at the same instant: %v", err)
+	}
 	var rows int
-	if err := b.pool.QueryRow(ctx, "SELECT count(*) FROM authority").Scan(&rows); err != nil || rows != 2 {
+	if err := b.pool.QueryRow(ctx, "SELECT count(*) FROM authority WHERE document_no <> '' AND authority_id < $1 + 2", n).Scan(&rows); err != nil || rows != 2 {
 		t.Errorf("%d rows, %v: what was recorded first must stay", rows, err)
 	}
 	if _, err := b.pool.Exec(ctx, "UPDATE authority SET document_no = 'x'"); err == nil {
