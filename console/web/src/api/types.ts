@@ -191,7 +191,7 @@ export interface AlertDetail extends Omit<Alert, 'subject'> {
     rule_version?: number;
     evidence?: Evidence | null;
   } | null;
-  subject: { id: Id; label: string; unmasked: boolean; name?: string; phone?: string; address?: string; contacts?: Contact[] };
+  subject: { id: Id; label: string; masked: boolean; name?: string; phone?: string; address?: string; contacts?: Contact[] };
   zone: Zone | null;
   track: Fix[];
 }
