@@ -44,7 +44,8 @@ type App struct {
 	mode     string
 	registry *prometheus.Registry
 	stops    *stopStack
-	loops    *background
+	loops    *background // what lives as long as the database connections
+	work     *background // what lives by the clock, and ends before it
 	failed   chan error
 
 	pool     *pgxpool.Pool
@@ -104,9 +105,6 @@ func (a *App) parts() []part {
 		{"ledger", a.startLedger},
 	}
 	if a.plan.server {
-		if a.plan.demo {
-			list = append(list, part{"simulated time", a.setDemoClock})
-		}
 		list = append(list, part{"clock", a.startClock}, part{"core", a.startCore}, part{"console", a.startConsole})
 	}
 	if a.plan.broker {

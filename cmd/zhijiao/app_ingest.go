@@ -101,7 +101,7 @@ func (a *App) startCommands(context.Context) error {
 			return l.Publish(ctx, topic.Down(serial), 0, payload)
 		},
 	})
-	a.loops.run("commands", func(ctx context.Context) error { sender.Run(ctx); return nil })
+	a.work.run("commands", func(ctx context.Context) error { sender.Run(ctx); return nil })
 	return nil
 }
 

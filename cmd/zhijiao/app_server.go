@@ -14,7 +14,6 @@ import (
 	"zhijiao/console"
 	"zhijiao/devices"
 	"zhijiao/geofence"
-	"zhijiao/internal/clock"
 	"zhijiao/internal/ledger"
 	"zhijiao/supervision"
 )
@@ -38,11 +37,13 @@ func (a *App) startCore(context.Context) error {
 		return err
 	}
 	a.engine = engine
+	a.work = newBackground(a.fail)
+	a.stops.push("core", a.work.stop)
 	a.registry.MustRegister(devices.NewCollector(a.pool, a.log))
-	a.loops.run("timers", engine.Run)
+	a.work.run("timers", engine.Run)
 	tail := alerts.NewTail(a.pool, a.listener, a.clock, a.log, ledger.NewMetrics(a.registry), alerts.NewMetrics(a.registry))
-	a.loops.run("alerts", tail.Run)
-	a.loops.run("sweep", a.sweep)
+	a.work.run("alerts", tail.Run)
+	a.work.run("sweep", a.sweep)
 	a.health.set("database", a.pool.Ping)
 	a.health.set("ledger", a.checkLedger)
 	a.health.set("accounting", a.checkAccounting)
@@ -130,7 +131,7 @@ func (a *App) startSelfTest(ctx context.Context) error {
 		return nil
 	}
 	if a.broker == nil {
-		a.loops.run("self-test", func(ctx context.Context) error {
+		a.work.run("self-test", func(ctx context.Context) error {
 			if err := a.canary.Await(ctx); err != nil {
 				return err
 			}
@@ -147,15 +148,6 @@ func (a *App) startSelfTest(ctx context.Context) error {
 	}
 	a.ready.Store(true)
 	return nil
-}
-
-// setDemoClock gives a new demo its time. One that ran before goes on from where it was.
-func (a *App) setDemoClock(ctx context.Context) error {
-	set, err := clockSet(ctx, a.pool)
-	if err != nil || set {
-		return err
-	}
-	return clock.Set(ctx, a.pool, demoClock(time.Now()))
 }
 
 // startDemo brings in the people who do not exist.

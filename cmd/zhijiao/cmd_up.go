@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -28,6 +30,10 @@ or --rehearsal says otherwise; that cannot be changed afterwards.`,
 			if demo || rehearsal {
 				p.mode = modeRehearsal
 			}
+			if demo {
+				first := demoClock(time.Now())
+				p.clock = &first
+			}
 			app, err := newApp(cmd.Context(), cfg, log, p)
 			if err != nil {
 				return ended(cmd.Context(), err)
@@ -45,7 +51,8 @@ or --rehearsal says otherwise; that cannot be changed afterwards.`,
 
 // tell says where everything is, to a person.
 func (a *App) tell(ctx context.Context, out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	var text bytes.Buffer // told at once: whoever waits for the first line has all of it
+	w := tabwriter.NewWriter(&text, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "\nzhijiao is ready\n  page\t%s\n", a.page)
 	if a.plan.demo {
 		fmt.Fprintf(w, "  login\t%s\n  password\t%s\n", a.demo.login, a.demo.password)
@@ -62,5 +69,9 @@ func (a *App) tell(ctx context.Context, out io.Writer) error {
 		fmt.Fprintf(w, "  a rehearsal: time is simulated and nobody in it exists\n")
 	}
 	fmt.Fprintln(w, "  Ctrl-C stops it")
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := text.WriteTo(out)
+	return err
 }

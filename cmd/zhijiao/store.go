@@ -114,15 +114,6 @@ func loginTaken(ctx context.Context, pool *pgxpool.Pool, name string) (bool, err
 	return taken, nil
 }
 
-// clockSet tells whether somebody has said how domain time is to run.
-func clockSet(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
-	var set bool
-	if err := pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM domain_clock WHERE kind <> 'machine')").Scan(&set); err != nil {
-		return false, fmt.Errorf("read the domain clock: %w", err)
-	}
-	return set, nil
-}
-
 // anyAccount tells whether somebody can log in.
 func anyAccount(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	var any bool
