@@ -29,25 +29,14 @@ func attribute(bindings []BindingFact, t time.Time) *BindingFact {
 	return nil
 }
 
-// legalTimes are the instants of an observation that must lie where a place may be known: the fix time as told and, where
-// the device's clock is off, as it comes out when the clock is set right; near the end of an approval the later decides,
-// near its beginning the earlier (R38, R04).
-func legalTimes(o *devices.Observation) (first, last time.Time) {
-	first, last = o.At, o.At
-	if skew, ok := o.Skew(); ok && (skew > skewTolerance || skew < -skewTolerance) {
-		if corrected := o.At.Add(skew); corrected.After(last) {
-			last = corrected
-		} else {
-			first = corrected
-		}
-	}
-	return first, last
-}
-
-// approved reports whether a wristband's place may be known (社区矫正法 29).
+// approved reports whether a wristband's place may be known (社区矫正法 29): at the fix time as told and, where the device's
+// clock is off, also at what it comes out as when the clock is set right (R38, R04).
 func (f *Facts) approved(o *devices.Observation) bool {
-	first, last := legalTimes(o)
-	return f.approvedAt(first) && f.approvedAt(last)
+	if !f.approvedAt(o.At) {
+		return false
+	}
+	skew, ok := o.Skew()
+	return !ok || skew <= skewTolerance && skew >= -skewTolerance || f.approvedAt(o.At.Add(skew))
 }
 
 func (f *Facts) approvedAt(t time.Time) bool {

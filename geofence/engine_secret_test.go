@@ -96,6 +96,7 @@ func TestUnlawfulCoordinateIsNowhere(t *testing.T) {
 	p.ok(p.engine.Observe(t.Context(), b)) // and again
 	p.tick(noon.Add(2 * time.Hour))
 
+	p.want(0, "quarantine WHERE NOT masked") // sealed would be kept as well
 	everything := dump(t, p.pool)
 	if !strings.Contains(everything, fmt.Sprint(int32(math.Round(homeLat*1e7)))) || !strings.Contains(everything, "no_authority") {
 		t.Fatal("the dump does not hold what it must: it proves nothing")

@@ -71,7 +71,28 @@ func TestApprovalEndsInTheMiddleOfABacklog_R04(t *testing.T) {
 	slow.SentAt, slow.ReceivedAt = slow.At, slow.At.Add(time.Hour)
 	p.observe(slow)
 	p.want(10, "position")
+	fast := p.fix("W1", noon.Add(-55*time.Minute), 0) // an hour fast: in truth before the approval began
+	fast.SentAt, fast.ReceivedAt = fast.At, fast.At.Add(-time.Hour)
+	p.observe(fast)
+	p.want(10, "position")
 	p.balanced()
+}
+
+func TestCurrentPositionIsTheNewest(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	s := p.wearer("W1")
+	p.bind(p.device("P1", devices.Phone), s, time.Hour)
+	p.observe(p.fix("W1", noon, 0))
+	p.observe(p.fix("P1", noon.Add(-time.Minute), 0))        // the other device, earlier
+	p.observe(p.fix("W1", noon.Add(-2*time.Minute), 0))      // late
+	p.observe(p.fix("W1", noon.Add(time.Minute), 2_000_000)) // impossible
+	p.want(4, "position")
+	p.want(1, "current_position WHERE fix_at = $1", noon)
+	list, err := geofence.CurrentPositions(t.Context(), p.pool, p.office, noon, time.Time{})
+	if err != nil || len(list) != 1 || list[0].Subject != s {
+		t.Errorf("the office sees %+v, %v", list, err)
+	}
 }
 
 func TestAttributedByFixTime_R11(t *testing.T) {
