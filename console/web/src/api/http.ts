@@ -82,7 +82,8 @@ export const api = {
   note: (id: Id, text: string) => post<AlertDetail>(`/api/alerts/${id}/note`, { text }),
   close: (id: Id, body: { version: number; conclusion: string; text: string; follow_up_on?: string }) =>
     post<AlertDetail>(`/api/alerts/${id}/close`, body),
-  track: (id: Id, from: string, until: string, signal?: AbortSignal) =>
-    get<Track>(`/api/subjects/${id}/track${query({ from, until })}`, signal),
+  /** Whoever holds no alert about the subject has to say what the track is needed for; the server asks with field purpose. */
+  track: (id: Id, from: string, until: string, purpose: string, signal?: AbortSignal) =>
+    get<Track>(`/api/subjects/${id}/track${query({ from, until, purpose })}`, signal),
   accounting: () => get<{ rows: AccountingRow[] }>('/api/accounting'),
 };

@@ -81,8 +81,8 @@ export interface Alert {
   acknowledged_at: Instant | null;
   closed_by: Person | null;
   closed_at: Instant | null;
-  conclusion?: string;
-  follow_up_on?: string;
+  conclusion: string | null;
+  follow_up_on: string | null;
   legal_basis: LegalBasis;
   sentence: { zh: string; en: string };
   position: { lon: number; lat: number } | null;
@@ -107,12 +107,12 @@ export interface Zone {
 
 export interface Org {
   id: Id;
-  parent_id: Id; // 0 for none
+  parent_id: Id | null;
   kind: string;
   name: string;
   short_name: string;
-  lon: number; // 0 and 0 for none
-  lat: number;
+  lon: number | null;
+  lat: number | null;
   open_alerts: number;
 }
 
@@ -123,7 +123,7 @@ export interface Summary {
   phones: number;
   checks_today: { asked: number; answered: number };
   open: Record<AlertClass, number>;
-  by_office: { org: Id; open: number }[];
+  by_office: { org: OrgRef; open: number }[];
   raised_24h: number[];
 }
 
@@ -193,18 +193,20 @@ export interface AlertDetail extends Omit<Alert, 'subject'> {
   } | null;
   subject: { id: Id; label: string; masked: boolean; name?: string; phone?: string; address?: string; contacts?: Contact[] };
   zone: Zone | null;
+  rule: { id: Id; version: number; kind: string; legal_basis: string; document_no: string; params: Record<string, unknown> } | null;
   track: Fix[];
 }
 
 export interface AlertPage {
   alerts: Alert[];
-  next: string; // empty at the end
+  next: string | null;
 }
 
 export interface Track {
   fixes: Fix[];
   gaps: { from: Instant; until: Instant }[];
-  more?: boolean;
+  more: boolean;
+  purpose: string;
 }
 
 export interface AccountingRow {

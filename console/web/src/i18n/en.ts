@@ -7,7 +7,7 @@ const en: typeof zh = {
   login: {
     title: 'Log in', name: 'Account', password: 'Password', submit: 'Log in', submitting: 'Logging in…',
     lead: 'Supervision in community correction', showPassword: 'Show password', hidePassword: 'Hide password',
-    purpose: 'For authorised staff only. Every act is recorded.', expiredTitle: 'Your session has ended', expiredText: 'Please log in again. What you typed on the page is still there.',
+    purpose: 'For authorised staff only. Every act is recorded.', expiredTitle: 'Your session has ended', expiredText: 'Please log in again. What you typed on the page is still there.', toWall: 'Back to the wall',
     caps: 'Caps Lock is on',
   },
   error: {
@@ -69,8 +69,9 @@ const en: typeof zh = {
   legend: { title: 'Legend', subject: 'Subject', silent: 'Offline', unverifiable: 'Undecidable', cell: 'Cell and the like (hollow)', cluster: 'Group', office: 'Judicial office' },
   subject: {
     title: 'Subject', office: 'Office', device: 'Device', lastFix: 'Last fix', accuracy: 'Accuracy', battery: 'Battery', state: 'Verdict', method: 'Method', noPosition: 'No usable fix', track: 'Track, last {n} h',
-    trackNote: 'This view was recorded. Lines join neighbouring fixes only; gaps stay open.', noTrack: 'No fix in this time', fixes: '{n} fixes, {gaps} gaps', alerts: 'Open alerts', close: 'Close', zones: 'Zones', restricted: 'You may not view this track',
+    trackNote: 'This view was recorded. Lines join neighbouring fixes only; gaps stay open.', noTrack: 'No fix in this time', fixes: '{n} fixes, {gaps} gaps', alerts: 'Open alerts', close: 'Close', zones: 'Zones', restricted: 'You may not view this track', why: 'Say what the track is needed for; the view is recorded:',
   },
+  trackPurpose: { check: 'Daily check', investigation: 'Investigation', approval: 'Leave approval', handover: 'Hand-over', alert: 'Alert' },
   list: {
     title: 'Alerts', state: 'State', class: 'Class', office: 'Office', all: 'All', subject: 'Subject', kind: 'Kind', raised: 'Raised', due: 'Due', handler: 'Taken by', conclusion: 'Conclusion', older: 'Older alerts', open: 'Open',
     closed: 'Closed', sentence: 'What happened', total: '{n} alerts', reset: 'Clear filters', end: 'Nothing older', changed: '{n} changes, click to refresh',
@@ -89,10 +90,10 @@ const en: typeof zh = {
   },
   param: {
     count: 'Fixes in a row', grace_s: 'Grace', band_m: 'Band', waive_margin_m: 'No grace beyond', independent_s: 'Independent after', ask_within_s: 'Answer within', pass_gap_s: 'Passing gap', silent_after_s: 'Offline after', silent_factor: 'Offline factor',
-    class: 'Device', late_after_s: 'Late after', floor_gnss_m: 'Accuracy floor, satellite', floor_wifi_m: 'Accuracy floor, Wi-Fi', floor_cell_m: 'Accuracy floor, cell', floor_rf_m: 'Accuracy floor, radio', fastest_plausible_mps: 'Fastest plausible',
+    class: 'Device', late_after_s: 'Late after', floor_gnss_m: 'Accuracy floor, satellite', floor_wifi_m: 'Accuracy floor, Wi-Fi', floor_cell_m: 'Accuracy floor, cell', floor_rf_m: 'Accuracy floor, radio', fastest_plausible_mps: 'Fastest plausible', ask_again_s: 'Asked again after', pass_speed_mps: 'Passing speed', pass_dwell_s: 'Passing stay',
     heard_at: 'Last heard', expected_s: 'Expected every', asked_at: 'Asked', at: 'Judged for', now: 'Judged at',
   },
-  flag: { out_of_order: 'out of order', impossible: 'impossible move', skewed: 'device clock off', late: 'late', answer: 'answers a check' },
+  flag: { out_of_order: 'out of order', impossible: 'impossible move', skewed: 'device clock off', late: 'late', answer: 'answers a check', frozen: 'position stuck' },
   data: {
     title: 'Accounting', lead: 'Everything a device said went somewhere: received = stored + withheld by law + rejected + duplicate.', kind: 'Data', received: 'Received', stored: 'Stored', withheld: 'Withheld', rejected: 'Rejected', duplicate: 'Duplicate', reasons: 'Reason', balance: 'Balance',
     ok: 'agrees', differs: 'off by {n}', total: 'Total', none: 'Nothing received yet', count: 'Count', outcome: 'Outcome', refreshed: 'As of {time}', refresh: 'Refresh',

@@ -5,7 +5,7 @@ export default {
   login: {
     title: '登录', name: '账号', password: '密码', submit: '登录', submitting: '正在登录…',
     lead: '社区矫正对象监管平台', showPassword: '显示密码', hidePassword: '隐藏密码',
-    purpose: '仅限授权工作人员使用，操作全程留痕。', expiredTitle: '登录已过期', expiredText: '请重新登录。页面上已填写的内容不会丢失。',
+    purpose: '仅限授权工作人员使用，操作全程留痕。', expiredTitle: '登录已过期', expiredText: '请重新登录。页面上已填写的内容不会丢失。', toWall: '返回大屏',
     caps: '大写锁定已打开',
   },
   error: {
@@ -67,8 +67,9 @@ export default {
   legend: { title: '图例', subject: '监管对象', silent: '离线', unverifiable: '无法判定', cell: '基站等定位（空心）', cluster: '聚合', office: '司法所' },
   subject: {
     title: '对象', office: '司法所', device: '设备', lastFix: '最近定位', accuracy: '精度', battery: '电量', state: '判定', method: '定位方式', noPosition: '没有可用的定位点', track: '近 {n} 小时轨迹',
-    trackNote: '查看轨迹已记录。线段只连接相邻上报点，中断处不连线。', noTrack: '这段时间没有定位点', fixes: '{n} 个定位点，{gaps} 处中断', alerts: '未办结警情', close: '关闭', zones: '适用区域', restricted: '没有查看轨迹的权限',
+    trackNote: '查看轨迹已记录。线段只连接相邻上报点，中断处不连线。', noTrack: '这段时间没有定位点', fixes: '{n} 个定位点，{gaps} 处中断', alerts: '未办结警情', close: '关闭', zones: '适用区域', restricted: '没有查看轨迹的权限', why: '查看轨迹须说明用途，查看会被记录：',
   },
+  trackPurpose: { check: '日常核查', investigation: '调查核实', approval: '外出审批', handover: '交接班', alert: '处理警情' },
   list: {
     title: '警情', state: '状态', class: '类别', office: '司法所', all: '全部', subject: '对象', kind: '情形', raised: '生成时间', due: '时限', handler: '受理人', conclusion: '结论', older: '更早的警情', open: '未办结',
     closed: '已办结', sentence: '说明', total: '{n} 条', reset: '清除筛选', end: '没有更早的了', changed: '有 {n} 条新变化，点此刷新',
@@ -87,10 +88,10 @@ export default {
   },
   param: {
     count: '连续确认点数', grace_s: '宽限时间', band_m: '缓冲带', waive_margin_m: '免宽限距离', independent_s: '独立点间隔', ask_within_s: '核查应答时限', pass_gap_s: '穿越判定间隔', silent_after_s: '离线判定时间', silent_factor: '离线判定倍数',
-    class: '适用设备', late_after_s: '补传界限', floor_gnss_m: '精度下限·卫星', floor_wifi_m: '精度下限·Wi-Fi', floor_cell_m: '精度下限·基站', floor_rf_m: '精度下限·射频', fastest_plausible_mps: '合理最高速度',
+    class: '适用设备', late_after_s: '补传界限', floor_gnss_m: '精度下限·卫星', floor_wifi_m: '精度下限·Wi-Fi', floor_cell_m: '精度下限·基站', floor_rf_m: '精度下限·射频', fastest_plausible_mps: '合理最高速度', ask_again_s: '再次核查间隔', pass_speed_mps: '穿越速度', pass_dwell_s: '穿越停留',
     heard_at: '最后收到', expected_s: '应上报间隔', asked_at: '发出核查', at: '判定所据时间', now: '作出判定',
   },
-  flag: { out_of_order: '乱序', impossible: '位移不合常理', skewed: '设备时钟偏差', late: '补传', answer: '应答核查' },
+  flag: { out_of_order: '乱序', impossible: '位移不合常理', skewed: '设备时钟偏差', late: '补传', answer: '应答核查', frozen: '坐标不动，疑似冻结' },
   data: {
     title: '数据核对', lead: '设备上报的每一条数据都有去处：收到 = 入库 + 依法不存 + 拒收 + 重复。', kind: '数据', received: '收到', stored: '入库', withheld: '依法不存', rejected: '拒收', duplicate: '重复', reasons: '原因', balance: '核对',
     ok: '相符', differs: '相差 {n}', total: '合计', none: '还没有收到任何数据', count: '条数', outcome: '去向', refreshed: '{time} 的数据', refresh: '刷新',

@@ -26,6 +26,7 @@ describe('exhibits', () => {
 it('reads flags as bits and as names', () => {
   expect(flags(0b11001)).toEqual(['out_of_order', 'late', 'answer']);
   expect(flags(['late'])).toEqual(['late']);
+  expect(flags(32)).toEqual(['frozen']);
   expect(flags(null)).toEqual([]);
 });
 

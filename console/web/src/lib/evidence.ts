@@ -10,7 +10,8 @@ export interface Exhibit extends Fix {
 }
 
 const METHODS = ['', 'gnss', 'wifi', 'cell', 'rf'];
-const FLAGS = ['out_of_order', 'impossible', 'skewed', 'late', 'answer'];
+const FLAGS = ['out_of_order', 'impossible', 'skewed', 'late', 'answer', 'frozen'];
+const STILL = new Set(['out_of_order', 'impossible', 'skewed', 'frozen']);
 
 const num = (v: unknown): number | null => (typeof v === 'number' && Number.isFinite(v) ? v : null);
 const degrees = (v: number) => (Math.abs(v) > 360 ? v / 1e7 : v);
@@ -51,7 +52,7 @@ export function exhibits(a: AlertDetail): Exhibit[] {
 }
 
 /** Flags of fixes that are kept and move nothing. */
-export const doubtful = (e: Exhibit): boolean => e.flagsList.some((f) => f === 'out_of_order' || f === 'impossible' || f === 'skewed');
+export const doubtful = (e: Exhibit): boolean => e.flagsList.some((f) => STILL.has(f));
 
 export interface Named {
   name: string; // key of the catalogue's param list

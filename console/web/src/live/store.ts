@@ -102,12 +102,14 @@ export const useLive = defineStore('live', () => {
         setClock(m.clock, m.now);
         dataAt.value = m.data_at ? Date.parse(m.data_at) : NaN;
         degraded.value = m.degraded ?? [];
+        append(board, m.pos, []); // everything up to there was told before this beat
         break;
       case 'resync':
         void resync();
         break;
       case 'bye':
         if (status.value === 'ended') session.expired = true;
+        else if (m.reason === 'rights_changed') void renew();
         break;
     }
   }
@@ -121,6 +123,20 @@ export const useLive = defineStore('live', () => {
       stream?.start();
     } catch {
       setTimeout(() => void (stream && resync()), 2000);
+    }
+  }
+
+  /** What this account may see has changed: ask who it is now, and begin with what it sees now. */
+  async function renew(): Promise<void> {
+    stream?.pause();
+    try {
+      await session.refresh();
+      if (session.seesCases) {
+        clear();
+        await resync();
+      }
+    } catch {
+      setTimeout(() => void (stream && renew()), 2000);
     }
   }
 
@@ -220,7 +236,7 @@ export const useLive = defineStore('live', () => {
 
   // The stream lives exactly as long as somebody is logged in who may see cases.
   watch(
-    () => session.signedIn && session.seesCases,
+    () => session.me !== null && session.seesCases,
     (on) => {
       if (on) void start();
       else {
@@ -229,6 +245,17 @@ export const useLive = defineStore('live', () => {
       }
     },
     { immediate: true },
+  );
+  // A duty account that has been idle still gets its stream: the wall goes on behind the login. One whose session is over
+  // begins again when somebody has logged in.
+  watch(
+    () => session.expired,
+    (over) => {
+      if (!over && status.value === 'ended' && session.me && session.seesCases) {
+        stop();
+        void start();
+      }
+    },
   );
   window.addEventListener('online', () => stream?.retry());
   document.addEventListener('visibilitychange', () => {

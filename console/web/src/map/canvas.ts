@@ -195,7 +195,7 @@ export class CanvasView implements MapView {
     g.font = `${15 * this.scale}px ${FONT}`;
     g.textBaseline = 'middle';
     for (const o of this.scene.offices) {
-      if (o.lon === 0 && o.lat === 0) continue;
+      if (o.lon === null || o.lat === null) continue;
       const [x, y] = this.project([o.lon, o.lat]);
       g.strokeStyle = p.office;
       g.lineWidth = 1.5;

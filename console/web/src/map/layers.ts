@@ -30,8 +30,8 @@ export function sceneData(part: Partial<Scene>, whole: Scene): Partial<Record<So
     out.zones = collect(part.zones.map((z) => feature(z.geometry as Geometry, { purpose: z.purpose, name: z.name })));
   }
   if (part.offices) {
-    out.offices = collect(part.offices.filter((o) => o.lon !== 0 && o.lat !== 0)
-      .map((o) => feature(point([o.lon, o.lat]), { name: o.short_name })));
+    out.offices = collect(part.offices.filter((o) => o.lon !== null && o.lat !== null)
+      .map((o) => feature(point([o.lon!, o.lat!]), { name: o.short_name })));
   }
   if (part.dots || part.selected !== undefined) {
     const dots = whole.dots.map((d) => feature(point(d.at), { id: d.id, look: d.look, hollow: d.hollow, selected: d.id === whole.selected }, d.id));

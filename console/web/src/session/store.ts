@@ -36,6 +36,11 @@ export const useSession = defineStore('session', () => {
     return me.value !== null;
   }
 
+  /** Asks again who this is, as its rights may have changed. */
+  async function refresh(): Promise<void> {
+    accept(await api.me());
+  }
+
   async function login(name: string, password: string): Promise<void> {
     accept(await api.login(name, password));
     asked.value = true;
@@ -50,5 +55,5 @@ export const useSession = defineStore('session', () => {
     setCsrf('');
   }
 
-  return { me, expired, signedIn, seesCases, restore, login, logout };
+  return { me, expired, signedIn, seesCases, restore, refresh, login, logout };
 });
