@@ -252,9 +252,12 @@ func (e *evaluation) frozen(ch *Channel, m *Mark) {
 func e7(deg float64) int32 { return int32(math.Round(deg * 1e7)) }
 
 // zone is the version of a rule's zone at the input's instant.
-func (e *evaluation) zone(r *Rule) *Zone {
-	for _, z := range e.f.Zones[r.Zone] {
-		if z.Valid.Contains(e.in.At) {
+func (e *evaluation) zone(r *Rule) *Zone { return e.f.zone(r, e.in.At) }
+
+// zone is the version of a rule's zone at t; nil where there is none.
+func (f *Facts) zone(r *Rule, t time.Time) *Zone {
+	for _, z := range f.Zones[r.Zone] {
+		if z.Valid.Contains(t) {
 			return z
 		}
 	}

@@ -208,6 +208,10 @@ func (b breach) heard(e *evaluation, r *Rule, rs *RuleState) {
 // tick opens 核查未应答 when a demand ran out and nothing was heard. A place that decides nothing is an answer: the person
 // was not silent, though nobody knows more.
 func (b breach) tick(e *evaluation, r *Rule, rs *RuleState) {
+	if e.in.Observed == nil && e.zone(r) == nil && !rs.idle() {
+		e.closeAll(r, rs, ended(e.f.Zones[r.Zone], e.in.At)) // without a zone nobody is on its wrong side
+		return
+	}
 	if rs.Ask == nil || rs.Ask.Due.After(e.in.At) {
 		return
 	}
@@ -224,8 +228,36 @@ func (b breach) tick(e *evaluation, r *Rule, rs *RuleState) {
 	}
 }
 
-func (b breach) due(_ *[2]Channel, _ *Facts, _ *Rule, rs *RuleState, _ time.Time) time.Time {
-	if rs == nil || rs.Ask == nil {
+// ended is when the last of some versions of a zone ended by t.
+func ended(zones []*Zone, t time.Time) time.Time {
+	at := time.Time{}
+	for _, z := range zones {
+		if until := z.Valid.Until; !until.IsZero() && !until.After(t) && until.After(at) {
+			at = until
+		}
+	}
+	if at.IsZero() {
+		return t
+	}
+	return at
+}
+
+// idle reports whether nothing is open, asked or under way.
+func (rs *RuleState) idle() bool {
+	n := 0
+	for c := range rs.Track {
+		n += len(rs.Track[c].Breach) + len(rs.Track[c].Return)
+	}
+	return n == 0 && rs.Open == "" && rs.Ask == nil && rs.Unheard == ""
+}
+
+func (b breach) due(_ *[2]Channel, f *Facts, r *Rule, rs *RuleState, after time.Time) time.Time {
+	switch {
+	case rs == nil:
+		return time.Time{}
+	case !rs.idle() && f.zone(r, after) == nil:
+		return after // a fix that came late left it
+	case rs.Ask == nil:
 		return time.Time{}
 	}
 	return rs.Ask.Due
@@ -236,8 +268,7 @@ func (b breach) due(_ *[2]Channel, _ *Facts, _ *Rule, rs *RuleState, _ time.Time
 func (b breach) rejudge(e *evaluation, r *Rule, rs *RuleState) {
 	z := e.zone(r)
 	if z == nil {
-		e.closeAll(r, rs, e.in.At)
-		return
+		return // tick ends what is open
 	}
 	for c := range e.s.Channel {
 		class, recent := classOf(c), e.s.Channel[c].Recent

@@ -112,6 +112,23 @@ func TestZoneThatEnds(t *testing.T) {
 		t.Errorf("closed %v", got)
 	}
 	want(t, "outside of nothing", w.fix(6*time.Minute, 8000, 8))
+	// What a backlog tells of the time before ends with the zone as well.
+	for n := range 3 {
+		at := t0.Add(4*time.Minute + time.Duration(20+15*n)*time.Second)
+		w.state.Channel[0].Recent = nil
+		o := devices.Observation{Seq: int64(100 + n), At: at, Place: &devices.Place{Lon: 113.36, Lat: 30.65, Accuracy: 8, Method: devices.MethodGNSS}}
+		Evaluate(&w.state, &Input{At: at, Now: t0.Add(time.Hour), Observed: &o, Binding: &w.facts.Bindings[0]}, &w.facts, nil)
+	}
+	if due := NextDue(&w.state, &w.facts, t0.Add(time.Hour)); !due.Equal(t0.Add(time.Hour)) {
+		t.Errorf("what is left is due at %v", due)
+	}
+	es := w.tick(time.Hour)
+	if len(es) != 1 || es[0].Close == nil || !es[0].Close.At.Equal(ends) {
+		t.Errorf("left open: %+v", es)
+	}
+	if due := NextDue(&w.state, &w.facts, t0.Add(time.Hour)); !due.IsZero() {
+		t.Errorf("still due at %v", due)
+	}
 }
 
 // TestGapBetweenVersionsOfARule: what was open ends with the version that opened it.
