@@ -14,6 +14,7 @@ import (
 
 	"zhijiao/internal/clock"
 	"zhijiao/internal/crypto"
+	"zhijiao/internal/ledger"
 )
 
 const (
@@ -38,6 +39,8 @@ type Options struct {
 	// a time (machine time; a minute when zero). nil: never.
 	Backlog    func() bool
 	HoldAtMost time.Duration
+	// Listener wakes the timers when a fact was recorded: each is in the ledger. nil: polling alone.
+	Listener *ledger.Listener
 	// Poll is how often timers are looked for besides when one is known to be due; a second of machine time when zero.
 	Poll time.Duration
 

@@ -247,6 +247,24 @@ func TestTimersWaitForTheBacklog(t *testing.T) {
 	p.ok(<-ended)
 }
 
+// TestRecordedFactWakesTheTimers has the loop poll once an hour: what wakes it is the ledger.
+func TestRecordedFactWakesTheTimers(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	l := ledger.NewListener(p.pool, p.log)
+	e, err := geofence.New(geofence.Options{Pool: p.pool, Clock: p.clock, Keys: p.keys, Log: p.log, Poll: time.Hour, Listener: l})
+	p.ok(err)
+	ended := make(chan error, 2)
+	go func() { ended <- l.Run(ctx) }()
+	go func() { ended <- e.Run(ctx) }()
+	p.wearer("W1")
+	eventually(t, func() bool { return p.count("subject_state WHERE next_due <= $1", p.clock.Now()) == 0 })
+	cancel()
+	p.ok(<-ended)
+	p.ok(<-ended)
+}
+
 func eventually(t *testing.T, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
@@ -337,6 +355,17 @@ func TestRollbackLeavesNothing(t *testing.T) {
 	p.want(1, "violation WHERE state = 'open'")
 	p.want(1, "ledger WHERE kind = 'violation.opened'")
 	p.balanced()
+}
+
+func TestDaysAreMadeAsTheyCome(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.wearer("W1")
+	p.observe(p.fix("W1", noon, 0))
+	exec(t, p.pool, "DROP TABLE position_20261123") // retention did, while the engine remembers that it is there
+	p.clock.Step(noon.AddDate(0, 0, 2))
+	p.observe(p.fix("W1", noon.Add(time.Minute), 0), p.fix("W1", noon.AddDate(0, 0, 1), 0), p.fix("W1", noon.AddDate(0, 0, 2), 0))
+	p.want(3, "position")
 }
 
 func TestEverythingReceivedIsAccountedFor(t *testing.T) {

@@ -20,6 +20,12 @@ const mostTicks = 1000
 // Run fires timers when they are due until ctx ends. Any number of engines may run: each takes the subjects that no other
 // one holds.
 func (e *Engine) Run(ctx context.Context) error {
+	var recorded <-chan struct{} // never, without a listener
+	if e.o.Listener != nil {
+		woken, cancel := e.o.Listener.Subscribe()
+		defer cancel()
+		recorded = woken
+	}
 	failing := false
 	for ctx.Err() == nil {
 		e.hold(ctx)
@@ -38,7 +44,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		if n == defaultTickBatch && err == nil {
 			continue
 		}
-		e.sleep(ctx)
+		e.sleep(ctx, recorded)
 	}
 	return nil
 }
@@ -66,9 +72,9 @@ func (e *Engine) hold(ctx context.Context) {
 	}
 }
 
-// sleep waits until the earliest timer is due, one was set, the clock was set, or it is time to look for timers that
-// other processes set.
-func (e *Engine) sleep(ctx context.Context) {
+// sleep waits until the earliest timer is due, one was set, a fact was recorded, the clock was set, or it is time to look
+// for timers that other processes set.
+func (e *Engine) sleep(ctx context.Context, recorded <-chan struct{}) {
 	poll := time.NewTimer(e.o.Poll)
 	defer poll.Stop()
 	var due <-chan struct{}
@@ -82,6 +88,7 @@ func (e *Engine) sleep(ctx context.Context) {
 	case <-poll.C:
 	case <-due:
 	case <-e.wake:
+	case <-recorded:
 	}
 }
 

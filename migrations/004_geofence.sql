@@ -69,7 +69,6 @@ BEGIN
     INSERT INTO subject_state (subject_id) SELECT DISTINCT s FROM unnest(subjects) s ORDER BY s ON CONFLICT DO NOTHING;
     PERFORM FROM subject_state WHERE subject_id = ANY (subjects) ORDER BY subject_id FOR UPDATE;
     UPDATE subject_state SET facts = facts + 1, next_due = least(next_due, now) WHERE subject_id = ANY (subjects);
-    PERFORM pg_notify('subject_due', '');
 END $$;
 
 -- History, by day of fix_at (UTC). No geometry: 1e-7 degrees as int4 halves the cost; position_geom is for GIS tools.

@@ -31,7 +31,7 @@ func (a *App) startCore(context.Context) error {
 	a.zones = geofence.NewStore(a.pool, a.clock)
 	a.alerts = alerts.NewStore(a.pool, a.clock)
 	engine, err := geofence.New(geofence.Options{
-		Pool: a.pool, Clock: a.clock, Keys: a.keys, Backlog: a.backlog, Log: a.log, Register: a.registry,
+		Pool: a.pool, Clock: a.clock, Keys: a.keys, Backlog: a.backlog, Listener: a.listener, Log: a.log, Register: a.registry,
 	})
 	if err != nil {
 		return err
