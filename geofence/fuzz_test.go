@@ -29,7 +29,10 @@ func FuzzEvaluate(f *testing.F) {
 			return b
 		}
 		w := newWorld(t, []RuleKind{StayIn, KeepOut, Silence}[next()%3], []time.Duration{dense, sparse, 20 * time.Second}[next()%3])
-		open := map[ViolationKind]bool{}
+		if w.class == devices.Wristband {
+			w.withPhone()
+		}
+		open, asked := map[ViolationKind]bool{}, false
 		at := time.Duration(0)
 		for len(story) > 0 {
 			what := next()
@@ -38,7 +41,11 @@ func FuzzEvaluate(f *testing.F) {
 			switch what >> 6 {
 			case 0, 1:
 				late := time.Duration(next()%8) * time.Minute * time.Duration(what>>4&1)
-				es = w.send(at-late, float64(int8(next()))*130, float64(next())*4, devices.Method(1+next()%4))
+				if what&32 != 0 && len(w.facts.Bindings) > 1 {
+					es = w.from(&w.facts.Bindings[1], at-late, float64(int8(next()))*130)
+				} else {
+					es = w.send(at-late, float64(int8(next()))*130, float64(next())*4, devices.Method(1+next()%4))
+				}
 			case 2:
 				es = w.tick(at)
 				if due := NextDue(&w.state, &w.facts, t0.Add(at)); !due.IsZero() && !due.After(t0.Add(at)) {
@@ -57,9 +64,7 @@ func FuzzEvaluate(f *testing.F) {
 					t.Fatalf("the state does not survive the database:\n%s\n%s", doc, again)
 				}
 				w.state = back
-				if what&1 == 1 && len(w.facts.Zones[1]) > 0 {
-					w.renumber()
-				}
+				w.change(what, t0.Add(at+time.Duration(int8(next()))*time.Minute))
 			}
 			for _, e := range es {
 				switch {
@@ -73,10 +78,52 @@ func FuzzEvaluate(f *testing.F) {
 					open[e.Close.Kind] = false
 				case e.Amend != nil && !open[e.Amend.Kind]:
 					t.Fatalf("%s amended and was not open", e.Amend.Kind)
+				case e.Ask != nil && asked:
+					t.Fatal("asked twice")
+				case e.Settle != nil && !asked:
+					t.Fatal("settled what was not asked")
+				case e.Ask != nil || e.Settle != nil:
+					asked = e.Ask != nil
 				}
 			}
 		}
 	})
+}
+
+// change records another fact: what begins or ends at an instant.
+func (w *world) change(what byte, at time.Time) {
+	w.facts.Version++
+	rules, bindings := w.facts.Rules, w.facts.Bindings
+	last := rules[len(rules)-1]
+	switch what & 7 {
+	case 0:
+		if len(w.facts.Zones[1]) > 0 {
+			w.renumber()
+		}
+	case 1:
+		if zs := w.facts.Zones[1]; len(zs) > 0 && at.After(zs[0].Valid.From) {
+			z := *zs[0]
+			z.Version, z.Valid.Until = z.Version+1, at
+			w.facts.Zones = map[ZoneID][]*Zone{1: {&z}}
+		}
+	case 2:
+		if at.After(last.Valid.From) {
+			rules[len(rules)-1].Valid.Until = at
+		}
+	case 3:
+		if !last.Valid.Until.IsZero() {
+			last.Version, last.Valid = last.Version+1, Interval{From: last.Valid.Until.Add(10 * time.Minute)}
+			w.facts.Rules = append(rules, last)
+		}
+	case 4:
+		bindings[0].Valid.Until = at
+	case 5:
+		bindings[0].Valid.Until = time.Time{}
+	case 6:
+		w.facts.Authorities[0].Until = at
+	case 7:
+		w.facts.Authorities[0].Until = time.Time{}
+	}
 }
 
 // FuzzState: whatever stands in the column, evaluation reads it or says that it cannot, and does not panic on it.

@@ -130,7 +130,7 @@ func settleRing(field string, ring []geom.Coord, datum devices.Datum) ([]geom.Co
 	refuse := func(detail string, c geom.Coord) error {
 		r := &Refused{Field: field, Reason: InvalidGeometry, Detail: detail}
 		if c != nil {
-			r.Place = &[2]float64{c[0], c[1]}
+			r.Place = &[2]float64{c[0], c[1]} // as it stands in the file, where its author looks for it
 		}
 		return r
 	}
