@@ -47,6 +47,17 @@ func (l *leavers) leave(ctx context.Context) error {
 	if err := clock.Set(ctx, l.app.pool, clock.Setting{Kind: clock.Stepped, At: l.now}); err != nil {
 		return err
 	}
+	for l.app.clock.Now().Before(l.now) { // the program follows the setting; a fix from its future would be refused
+		moved, stop := l.app.clock.After(l.now)
+		select {
+		case <-moved:
+		case <-ctx.Done():
+		}
+		stop()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
 	var obs []devices.Observation
 	for i := range 8 {
 		o := devices.Observation{Seq: int64(i), At: from.Add(time.Duration(i+1) * time.Minute),
@@ -60,7 +71,20 @@ func (l *leavers) leave(ctx context.Context) error {
 	if err := l.fleet.Send(ctx, n.Serial, devices.KindFix, devices.Report{Boot: 1, Sent: l.now, Datum: devices.WGS84, Observations: obs}); err != nil {
 		return err
 	}
-	return l.fleet.Flush(ctx, n.Serial)
+	if err := l.fleet.Flush(ctx, n.Serial); err != nil {
+		return err
+	}
+	for raised := 0; raised < l.next; { // what the scenario asked for has happened when there is an alert of it
+		if err := l.app.pool.QueryRow(ctx, "SELECT count(*) FROM alert").Scan(&raised); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 // TestBrowser: Chromium through the main job against the real program: login, an alert that arrives live, taking charge, a
