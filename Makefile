@@ -19,7 +19,7 @@ GO_SRC  := $(shell find . \( -name node_modules -o -name .git -o -name data \) -
 DATA    ?= data
 ARGS    ?=
 
-.PHONY: help run build web test test-short test-all bench faults fuzz lint screenshots clean
+.PHONY: help run build web test test-short test-all bench faults check-long fuzz lint screenshots clean
 
 help: ## tell what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -75,6 +75,9 @@ bench: setup-test build bin/withpg ## the whole path against the bare broker, as
 
 faults: setup-test build bin/withpg ## kill -9 of server, database and broker, again and again
 	@bin/withpg env ZHIJIAO_TEST_FAULTS=20 go test -race -run 'Kill|Crash|Fault' -count 1 -timeout 60m -v ./...
+
+check-long: setup-test build bin/withpg ## replay all of the shared traces, not only a part of each
+	@bin/withpg env ZHIJIAO_TEST_LONG=1 go test -run '^TestReplaySharedTraces' -count 1 -timeout 30m -v ./cmd/zhijiao
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME (30s)

@@ -41,6 +41,14 @@ func loadDemo(ctx context.Context, a *App) (demo, error) {
 	if a.mode != modeRehearsal {
 		return demo{}, fmt.Errorf("%w: the demo's people are invented", errMode)
 	}
+	// Time stands still while they are entered: on a slow machine a device would else be silent before it is connected.
+	rate := float64(demoRate)
+	if r := a.clock.Read(); r.Kind == clock.Scaled {
+		rate = r.Rate
+	}
+	if err := a.settleClock(ctx, 0); err != nil {
+		return demo{}, err
+	}
 	e := newEnroller(a.pool, a.keys, a.clock)
 	c, err := e.county(ctx)
 	if err != nil {
@@ -58,20 +66,7 @@ func loadDemo(ctx context.Context, a *App) (demo, error) {
 	if first.IsZero() {
 		first = now
 	}
-	o, err := inventedWorld(demoPeople, demoWristbands, demoSeed, now, now.Unix())
-	if err != nil {
-		return demo{}, err
-	}
-	plan := schedule{seed: demoSeed, people: demoPeople, wristbands: demoWristbands, first: first}
-	asFirst := o
-	asFirst.Start = first
-	if err := plan.open(asFirst); err != nil {
-		return demo{}, err
-	}
-	for day := max(0, plan.dayOf(now)-1); day < plan.dayOf(now)+deedsAhead; day++ {
-		o.Misdeeds = append(o.Misdeeds, plan.day(day, o.Start)...)
-	}
-	w, err := simulate.New(o)
+	w, plan, err := demoWorld(first, now)
 	if err != nil {
 		return demo{}, err
 	}
@@ -89,15 +84,42 @@ func loadDemo(ctx context.Context, a *App) (demo, error) {
 	if err := p.connect(ctx, secrets); err != nil {
 		return demo{}, err
 	}
+	start := now
 	daily := func(now time.Time) error {
 		if err := e.renew(ctx, c, list, now); err != nil {
 			return err
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return w.Add(now, plan.day(plan.dayOf(now)+deedsAhead-1, o.Start))
+		return w.Add(now, plan.day(plan.dayOf(now)+deedsAhead-1, start))
 	}
-	return demo{demoLogin, password, func(ctx context.Context) error { return p.live(ctx, a.clock, daily) }}, nil
+	if err := a.settleClock(ctx, rate); err != nil {
+		return demo{}, err
+	}
+	return demo{demoLogin, password, func(ctx context.Context) error {
+		defer p.fleet.Close()
+		return p.live(ctx, a.clock, daily)
+	}}, nil
+}
+
+// demoWorld is the demo's world from now on, with what was planned when it was first started.
+func demoWorld(first, now time.Time) (*simulate.World, *schedule, error) {
+	o, err := inventedWorld(demoPeople, demoWristbands, demoSeed, now, now.Unix())
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := simulate.New(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan := &schedule{seed: demoSeed, people: demoPeople, wristbands: demoWristbands, first: first}
+	plan.open(w, &o)
+	for day := max(0, plan.dayOf(now)-1); day < plan.dayOf(now)+deedsAhead; day++ {
+		if err := w.Add(now, plan.day(day, now)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return w, plan, nil
 }
 
 // devicesLink is where simulated devices connect. The embedded broker learns their secrets at once, and not by the ledger

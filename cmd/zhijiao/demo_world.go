@@ -103,7 +103,7 @@ func (s *schedule) dayOf(t time.Time) int {
 
 // open decides how the demo begins: whoever of those with a wristband is beyond the edge soonest leaves first, so that
 // the wall has an alarm within the first hour; one enters the circle, one falls silent, one with a phone goes as well.
-func (s *schedule) open(o simulate.Options) error {
+func (s *schedule) open(w *simulate.World, o *simulate.Options) {
 	deeds := []simulate.Misdeed{
 		{Deed: simulate.LeaveCity, After: 8 * time.Minute, Duration: 100 * time.Minute},
 		{Deed: simulate.EnterKeepOut, After: 25 * time.Minute, Duration: 50 * time.Minute},
@@ -119,10 +119,10 @@ func (s *schedule) open(o simulate.Options) error {
 				continue
 			}
 			d.Person = i
-			t, err := arrives(o, d)
-			if err != nil {
-				return err
-			}
+			// The schedule counts from when the demo was first started, the world from its own start.
+			m := d
+			m.After += s.first.Sub(o.Start)
+			t := arrives(w, o, m)
 			if best < 0 || t < soonest {
 				best, soonest = i, t
 			}
@@ -136,7 +136,6 @@ func (s *schedule) open(o simulate.Options) error {
 	if s.people > s.wristbands {
 		s.opening = append(s.opening, simulate.Misdeed{Person: s.wristbands, Deed: simulate.LeaveCity, After: 3 * time.Hour, Duration: 8 * time.Hour})
 	}
-	return nil
 }
 
 const (
@@ -145,30 +144,26 @@ const (
 )
 
 // arrives is how long after it began a journey is clearly where it should not be, and stays there.
-func arrives(o simulate.Options, m simulate.Misdeed) (time.Duration, error) {
+func arrives(w *simulate.World, o *simulate.Options, m simulate.Misdeed) time.Duration {
 	if m.Deed == simulate.FallSilent {
-		return 0, nil
+		return 0
 	}
-	o.Misdeeds = []simulate.Misdeed{m}
-	w, err := simulate.New(o)
-	if err != nil {
-		return 0, err
-	}
-	var since time.Duration // when the edge was crossed for good; 0: not yet
+	at := w.Route(m)
+	crossed, since := false, time.Duration(0)
 	for t := m.After; t < m.After+m.Duration; t += time.Minute {
-		lon, lat := w.At(m.Person, o.Start.Add(t))
+		lon, lat := at(o.Start.Add(t))
 		beyond := o.City.Distance(lon, lat)
 		if m.Deed == simulate.EnterKeepOut {
 			beyond = -o.KeepOut.Distance(lon, lat)
 		}
 		switch {
-		case beyond < clearly && since > 0:
-			return m.Duration, nil // a way that comes back in would be told twice
-		case beyond >= clearly && since == 0:
-			since = t
-		case since > 0 && t-since >= stays:
-			return since - m.After, nil
+		case beyond < clearly && crossed:
+			return m.Duration // a way that comes back in would be told twice
+		case beyond >= clearly && !crossed:
+			crossed, since = true, t
+		case crossed && t-since >= stays:
+			return since - m.After
 		}
 	}
-	return m.Duration, nil
+	return m.Duration
 }

@@ -115,6 +115,7 @@ func (f *Fleet) Close() {
 		wg.Go(s.link.Close)
 	}
 	wg.Wait()
+	clear(f.streams)
 }
 
 func (f *Fleet) stream(serial devices.Serial) (*stream, error) {

@@ -46,6 +46,19 @@ func (w *World) At(person int, t time.Time) (lon, lat float64) {
 	return q.lon, q.lat
 }
 
+// Route is where a person would be at any time if this misdeed were the only one.
+func (w *World) Route(m Misdeed) func(t time.Time) (lon, lat float64) {
+	p := w.people[m.Person]
+	p.days = map[int64][]leg{}
+	o := w.opts
+	o.Misdeeds = []Misdeed{m}
+	p.plot(&o)
+	return func(t time.Time) (lon, lat float64) {
+		q, _ := p.at(t)
+		return q.lon, q.lat
+	}
+}
+
 // Add has people do more that is wrong, later: from now on, at least two hours ahead, which is what a journey changes
 // of the day before it. What ended before now is forgotten, so that a world may go on for ever.
 func (w *World) Add(now time.Time, misdeeds []Misdeed) error {

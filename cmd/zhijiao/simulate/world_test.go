@@ -167,3 +167,30 @@ func TestIdentityNumbersAreNobodys_R120(t *testing.T) {
 		}
 	}
 }
+
+func TestAWorldGoesOnAndForgets(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	w, err := simulate.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Step(o.Start.Add(24 * time.Hour))
+	now := o.Start.Add(24 * time.Hour)
+	lon, lat := w.At(5, now)
+	later := []simulate.Misdeed{{Person: 5, Deed: simulate.LeaveCity, After: 36 * time.Hour, Duration: 2 * time.Hour}}
+	if err := w.Add(now, later); err != nil {
+		t.Fatal(err)
+	}
+	if x, y := w.At(5, now); x != lon || y != lat {
+		t.Error("what people will do moves where they are")
+	}
+	w.Step(o.Start.Add(40 * time.Hour))
+	truth := w.Truth(o.Start.Add(40 * time.Hour))
+	if len(truth) != 2 || truth[1].Person != 5 || !truth[1].From.Equal(o.Start.Add(36*time.Hour)) {
+		t.Errorf("the truth is %v; want who is away for six hours more, and the new one", truth)
+	}
+	if err := w.Add(now, []simulate.Misdeed{{Person: 999, Deed: simulate.LeaveCity, Duration: time.Hour}}); err == nil {
+		t.Error("somebody who is not there does something")
+	}
+}
