@@ -110,6 +110,25 @@ func TestPoorAnswerIsNoSilence(t *testing.T) {
 	want(t, "the next outside fix is the second", w.fix(8*time.Hour, 7000, 10), LeftZone)
 }
 
+// TestWiFiBearsOutASatelliteFix_R27: by themselves Wi-Fi fixes open nothing; as the answer to a demand that a satellite fix
+// caused they are not by themselves.
+func TestWiFiBearsOutASatelliteFix_R27(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, StayIn, sparse)
+	w.fix(0, 9000, 10)
+	es := w.send(4*time.Minute, 9100, 40, devices.MethodWiFi)
+	want(t, "the answer, by Wi-Fi", es, LeftZone)
+	if len(es) != 2 || es[0].Settle == nil || !es[0].Settle.Answered || len(es[1].Open.Evidence.Fixes) != 2 {
+		t.Errorf("%+v", es)
+	}
+	w = newWorld(t, StayIn, sparse)
+	w.send(0, 9000, 40, devices.MethodWiFi)
+	want(t, "Wi-Fi bears out Wi-Fi", w.send(4*time.Minute, 9100, 40, devices.MethodWiFi))
+	w = newWorld(t, StayIn, dense)
+	w.fix(0, 9000, 10)
+	want(t, "nobody asked", w.send(4*time.Minute, 9100, 40, devices.MethodWiFi))
+}
+
 // TestCellFixesDoNotAskOverAndOver: a phone that sees no sky is not asked every ten minutes.
 func TestCellFixesDoNotAskOverAndOver_R27(t *testing.T) {
 	t.Parallel()

@@ -42,9 +42,12 @@ func (b breach) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 	t := &rs.Track[channelIndex(class)]
 	switch {
 	case b.wrong(p, m):
-		if t.against(p, m) {
-			b.against(e, r, rs, t, class, m)
-		} else if !satellite(&m) {
+		switch {
+		case satellite(&m) || rs.confirms(t, class, &m):
+			if t.against(p, m) {
+				b.against(e, r, rs, t, class, m)
+			}
+		default:
 			b.doubt(e, r, rs, class, m)
 		}
 	case b.right(m):
@@ -56,11 +59,14 @@ func (b breach) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 	// Undecidable, or within the band: the state holds.
 }
 
-// against takes a satellite fix on the wrong side into the run and reports whether it is one more.
+// confirms reports whether a cell or Wi-Fi fix on the wrong side is what was asked for: it bears out a satellite fix, and
+// so does not open by itself (R27).
+func (rs *RuleState) confirms(t *Track, class devices.Class, m *Mark) bool {
+	return rs.Ask != nil && rs.Ask.Class == class && satellite(&rs.Ask.Because) && m.At.After(rs.Ask.At) && len(t.Breach) > 0
+}
+
+// against takes a fix on the wrong side into the run and reports whether it is one more.
 func (t *Track) against(p *Params, m Mark) bool {
-	if !satellite(&m) {
-		return false
-	}
 	t.Return = t.Return[:0]
 	if n := len(t.Breach); n > 0 && m.At.Sub(t.Breach[n-1].At) < p.Independent {
 		return false // the same place told twice is one fix
@@ -88,7 +94,7 @@ func (t *Track) inFavour(p *Params, m Mark, idle, sparse bool) {
 	}
 }
 
-// against acts on one more satellite fix on the wrong side.
+// against acts on one more fix in the run on the wrong side.
 func (b breach) against(e *evaluation, r *Rule, rs *RuleState, t *Track, class devices.Class, m Mark) {
 	p := &r.Params
 	sparse := p.sparse(e.in.Binding.Interval)
@@ -295,7 +301,7 @@ func (b breach) again(z *Zone, p *Params, recent []Mark, idle, sparse bool) (t T
 	for _, m := range recent {
 		m = p.judged(z, m)
 		switch {
-		case b.wrong(p, m):
+		case b.wrong(p, m) && satellite(&m):
 			t.against(p, m)
 		case b.right(m):
 			t.inFavour(p, m, idle, sparse)
