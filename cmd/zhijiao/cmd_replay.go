@@ -45,7 +45,7 @@ In the end it tells what became of every observation, and fails when that does n
 			if err != nil {
 				return err
 			}
-			return ended(cmd.Context(), runReplay(cmd.Context(), cfg, log, o, traces, cmd.OutOrStdout(), cmd.ErrOrStderr()))
+			return runReplay(cmd.Context(), cfg, log, o, traces, cmd.OutOrStdout(), cmd.ErrOrStderr()) // cut short it has not done what was asked
 		},
 	}
 	f := cmd.Flags()
