@@ -30,7 +30,7 @@ Sessions of ` + "`zhijiao serve`" + ` are admitted by the password in broker.pas
 			}
 			app, err := newApp(cmd.Context(), cfg, log, plan{broker: true})
 			if err != nil {
-				return ended(cmd.Context(), err)
+				return endedEarly(cmd.Context(), log, err)
 			}
 			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "the broker listens at %s\n", app.broker.URL()); err != nil {
 				return errors.Join(err, app.Stop())

@@ -27,7 +27,7 @@ func newServeCommand() *cobra.Command {
 			}
 			app, err := newApp(cmd.Context(), cfg, log, plan{server: true})
 			if err != nil {
-				return ended(cmd.Context(), err)
+				return endedEarly(cmd.Context(), log, err)
 			}
 			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "the console is at %s\n", app.page); err != nil {
 				return errors.Join(err, app.Stop())

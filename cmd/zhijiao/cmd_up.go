@@ -36,10 +36,10 @@ or --rehearsal says otherwise; that cannot be changed afterwards.`,
 			}
 			app, err := newApp(cmd.Context(), cfg, log, p)
 			if err != nil {
-				return ended(cmd.Context(), err)
+				return endedEarly(cmd.Context(), log, err)
 			}
 			if err := app.tell(cmd.Context(), cmd.OutOrStdout()); err != nil {
-				return errors.Join(err, app.Stop())
+				return endedEarly(cmd.Context(), log, errors.Join(err, app.Stop()))
 			}
 			return app.Run(cmd.Context())
 		},

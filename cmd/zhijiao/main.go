@@ -91,3 +91,13 @@ func ended(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+// endedEarly is ended for a program that was still starting: whatever failed after it was told to end, failed because of
+// that, in whichever words.
+func endedEarly(ctx context.Context, log *slog.Logger, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	log.Info("told to end while starting", "err", err)
+	return nil
+}

@@ -99,7 +99,7 @@ func program(t testing.TB, args ...string) *process {
 func up(t testing.TB, dir string, args ...string) *process {
 	t.Helper()
 	p := program(t, append([]string{"up", "--data-dir", dir, "--http-listen", "127.0.0.1:0", "--mqtt-listen", "127.0.0.1:0"}, args...)...)
-	p.waitFor("ready")
+	p.waitFor("zhijiao is ready")
 	return p
 }
 
