@@ -37,11 +37,11 @@ type leavers struct {
 	now   time.Time
 }
 
-// leave has one more person leave the city: at the office a while ago, then well beyond the edge for some minutes.
+// leave has one more person leave the city: near the river a while ago, then over it by car, no faster than a car goes.
 func (l *leavers) leave(ctx context.Context) error {
 	n := l.list[l.next]
 	l.next++
-	office, away := simulate.TianmenOffices()[n.Office], simulate.TianmenOutside()[0]
+	office, away := simulate.TianmenOffices()[13], simulate.TianmenOutside()[0] // 20 km apart, the river between them
 	from := l.now
 	l.now = l.now.Add(10 * time.Minute)
 	if err := clock.Set(ctx, l.app.pool, clock.Setting{Kind: clock.Stepped, At: l.now}); err != nil {
@@ -62,7 +62,7 @@ func (l *leavers) leave(ctx context.Context) error {
 	for i := range 8 {
 		o := devices.Observation{Seq: int64(i), At: from.Add(time.Duration(i+1) * time.Minute),
 			Place: &devices.Place{Lon: office.Lon, Lat: office.Lat, Accuracy: 8, Speed: -1, Satellites: 9, Method: devices.MethodGNSS, Datum: devices.WGS84}}
-		if f := float64(i-1) / 4; i > 1 { // a car: within four minutes they are there
+		if f := float64(i-1) / 5; i > 1 { // within five minutes they are there
 			f = min(f, 1)
 			o.Place.Lon, o.Place.Lat = office.Lon+f*(away.Lon-office.Lon), office.Lat+f*(away.Lat-office.Lat)
 		}
