@@ -74,7 +74,7 @@ func nearest(east, north, plon, plat, lon1, lat1, lon2, lat2 float64) (f, square
 	bx, by := wrapLon(lon2-plon)*east, (lat2-plat)*north
 	dx, dy := bx-ax, by-ay
 	if n := float64(dx*dx) + float64(dy*dy); n > 0 {
-		f = math.Max(0, math.Min(1, -(float64(ax*dx)+float64(ay*dy))/n))
+		f = max(0, min(1, -(float64(ax*dx)+float64(ay*dy))/n))
 	}
 	x, y := ax+float64(f*dx), ay+float64(f*dy)
 	return f, float64(x*x) + float64(y*y)
@@ -97,12 +97,18 @@ type box struct{ minLon, minLat, maxLon, maxLat float64 }
 var nowhere = box{math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)}
 
 func (b *box) add(lon, lat float64) {
-	b.minLon, b.maxLon = math.Min(b.minLon, lon), math.Max(b.maxLon, lon)
-	b.minLat, b.maxLat = math.Min(b.minLat, lat), math.Max(b.maxLat, lat)
+	b.minLon, b.maxLon = min(b.minLon, lon), max(b.maxLon, lon)
+	b.minLat, b.maxLat = min(b.minLat, lat), max(b.maxLat, lat)
 }
 
 func (b *box) meets(o *box) bool {
 	return b.minLon <= o.maxLon && b.maxLon >= o.minLon && b.minLat <= o.maxLat && b.maxLat >= o.minLat
+}
+
+// square is the square of the distance of a point from the box in a plane.
+func (b *box) square(east, north, lon, lat float64) float64 {
+	dx, dy := max(0, b.minLon-lon, lon-b.maxLon)*east, max(0, b.minLat-lat, lat-b.maxLat)*north
+	return float64(dx*dx) + float64(dy*dy)
 }
 
 func (b *box) covers(lon, lat float64) bool {

@@ -47,7 +47,7 @@ func newEdgeIndex(rings [][]geom.Coord) *edgeIndex {
 	x.step = (x.maxLat - x.minLat) / float64(n)
 	x.bands = make([][]int32, n+1)
 	for i, e := range x.edges {
-		for b := x.band(math.Min(e.lat1, e.lat2)); b <= x.band(math.Max(e.lat1, e.lat2)); b++ {
+		for b := x.band(min(e.lat1, e.lat2)); b <= x.band(max(e.lat1, e.lat2)); b++ {
 			x.bands[b] = append(x.bands[b], int32(i))
 		}
 	}
@@ -86,7 +86,7 @@ func (x *edgeIndex) covers(lon, lat float64) bool {
 			continue
 		}
 		if lo == hi { // along the latitude: only the edge itself matters
-			if lon >= math.Min(e.lon1, e.lon2) && lon <= math.Max(e.lon1, e.lon2) {
+			if lon >= min(e.lon1, e.lon2) && lon <= max(e.lon1, e.lon2) {
 				return true
 			}
 			continue
@@ -104,26 +104,40 @@ func (x *edgeIndex) covers(lon, lat float64) bool {
 }
 
 // distance is metres to the nearest edge. Which edge that is shows in a plane at a latitude between the point and the
-// rings; how far it is, is measured on the ellipsoid.
+// rings; how far it is, is measured on the ellipsoid. The chunk whose box is nearest is looked at first: most of the others
+// are then too far away to be looked at.
 func (x *edgeIndex) distance(lon, lat float64) float64 {
-	east, north := degreeScale((lat + math.Max(x.minLat, math.Min(x.maxLat, lat))) / 2)
-	best, bestEdge, bestF := math.Inf(1), -1, 0.0
+	east, north := degreeScale((lat + max(x.minLat, min(x.maxLat, lat))) / 2)
+	first, least := 0, math.Inf(1)
 	for i := range x.chunks {
-		c := &x.chunks[i]
-		dx := math.Max(0, math.Max(c.minLon-lon, lon-c.maxLon)) * east
-		dy := math.Max(0, math.Max(c.minLat-lat, lat-c.maxLat)) * north
-		if float64(dx*dx)+float64(dy*dy) >= best {
-			continue
-		}
-		for i := c.from; i < c.to; i++ {
-			e := &x.edges[i]
-			if f, sq := nearest(east, north, lon, lat, e.lon1, e.lat1, e.lon2, e.lat2); sq < best {
-				best, bestEdge, bestF = sq, i, f
-			}
+		if d := x.chunks[i].square(east, north, lon, lat); d < least {
+			first, least = i, d
 		}
 	}
-	e := &x.edges[bestEdge]
-	return metres(lon, lat, along(e.lon1, e.lon2, bestF), along(e.lat1, e.lat2, bestF))
+	n := closest{square: math.Inf(1)}
+	x.look(&n, &x.chunks[first], east, north, lon, lat)
+	for i := range x.chunks {
+		if c := &x.chunks[i]; i != first && c.square(east, north, lon, lat) < n.square {
+			x.look(&n, c, east, north, lon, lat)
+		}
+	}
+	e := &x.edges[n.edge]
+	return metres(lon, lat, along(e.lon1, e.lon2, n.fraction), along(e.lat1, e.lat2, n.fraction))
+}
+
+// closest is the point of the edges looked at that is nearest.
+type closest struct {
+	edge             int
+	fraction, square float64
+}
+
+func (x *edgeIndex) look(n *closest, c *chunk, east, north, lon, lat float64) {
+	for i := c.from; i < c.to; i++ {
+		e := &x.edges[i]
+		if f, sq := nearest(east, north, lon, lat, e.lon1, e.lat1, e.lon2, e.lat2); sq < n.square {
+			*n = closest{i, f, sq}
+		}
+	}
 }
 
 // crossed reports whether a segment meets an edge.
