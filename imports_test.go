@@ -49,7 +49,7 @@ var pure = []struct {
 	files     *regexp.Regexp
 	forbidden []string
 }{
-	{regexp.MustCompile(`^geofence/(evaluate|state|verdict|kind_|distance|flag|params)[^/]*\.go$`),
+	{regexp.MustCompile(`^geofence/(evaluate|due|findings|evidence|state|verdict|kind_|distance|flag|params)[^/]*\.go$`),
 		[]string{"net", "net/http", "os", "database/sql", "math/rand", "math/rand/v2", "github.com/jackc/pgx/v5", "log/slog", "sync"}},
 	{regexp.MustCompile(`^geofence/`), []string{"net/http", "github.com/gorilla/websocket"}},
 }
