@@ -180,7 +180,7 @@ func (a *App) startDatabase(ctx context.Context) error {
 		})
 		url = c.URL("")
 	}
-	pool, err := openPool(ctx, url, a.cfg.Database.Pool)
+	pool, err := openPool(ctx, a.log, url, a.cfg.Database.Pool)
 	if err != nil {
 		return err
 	}

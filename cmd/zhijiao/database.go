@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"zhijiao/cmd/zhijiao/config"
@@ -25,9 +27,17 @@ const (
 	modeRehearsal = "rehearsal"
 )
 
+const (
+	databaseWait  = 60 * time.Second
+	databaseRetry = 200 * time.Millisecond
+)
+
+// startingCodes are what a PostgreSQL says that is shutting down, crashed or starting.
+var startingCodes = []string{"57P01", "57P02", "57P03"}
+
 // openPool connects. Sessions of ours that stall inside a transaction are ended by the database, so that what took over
 // from them is not kept waiting.
-func openPool(ctx context.Context, url string, size int) (*pgxpool.Pool, error) {
+func openPool(ctx context.Context, log *slog.Logger, url string, size int) (*pgxpool.Pool, error) {
 	pc, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, errors.New("database_url cannot be read") // the error repeats the address, and that may hold a password
@@ -43,13 +53,35 @@ func openPool(ctx context.Context, url string, size int) (*pgxpool.Pool, error) 
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
-		return nil, fmt.Errorf("database: %w", err)
+		return nil, fmt.Errorf("connect: %w", err)
 	}
-	if err := pool.Ping(ctx); err != nil {
+	if err := awaitDatabase(ctx, log, pool); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("database: %w", err)
+		return nil, fmt.Errorf("connect: %w", err)
 	}
 	return pool, nil
+}
+
+// awaitDatabase waits a while for a database that is starting, recovering or away: after a power cut it starts beside us.
+// One that refuses us for another reason will go on refusing.
+func awaitDatabase(ctx context.Context, log *slog.Logger, pool *pgxpool.Pool) error {
+	ctx, cancel := context.WithTimeout(ctx, databaseWait)
+	defer cancel()
+	for said := false; ; said = true {
+		err := pool.Ping(ctx)
+		var refused *pgconn.PgError
+		if err == nil || errors.As(err, &refused) && !slices.Contains(startingCodes, refused.Code) {
+			return err
+		}
+		if !said {
+			log.Warn("waiting for the database", "at_most", databaseWait, "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(databaseRetry):
+		}
+	}
 }
 
 // withConn lends one connection of the pool to what works on a connection.
@@ -107,7 +139,7 @@ func oneDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger, do f
 			}()
 		}
 	}
-	pool, err := openPool(ctx, url, 4)
+	pool, err := openPool(ctx, log, url, 4)
 	if err != nil {
 		return err
 	}
