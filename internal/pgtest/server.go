@@ -84,6 +84,7 @@ func StartServer(ctx context.Context) (string, func() error, error) {
 	c, err := cluster.Start(ctx, cluster.Options{Dir: dir, Hasty: true, Settings: map[string]string{
 		"shared_buffers": "128MB", "max_connections": "300", "autovacuum_naptime": "10min", "max_wal_size": "1GB",
 		"max_locks_per_transaction": "256", "logging_collector": "off",
+		"dynamic_shared_memory_type": "mmap", // in the folder, and gone with it however the server ends
 	}})
 	if err != nil {
 		os.RemoveAll(dir)
