@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"strconv"
 	"time"
 
 	"zhijiao/alerts"
@@ -95,9 +97,9 @@ func (a *App) startConsole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.page = "http://" + listener.Addr().String()
+	a.page = "http://" + shownAddress(listener.Addr())
 	if tlsConfig != nil {
-		a.page = "https://" + listener.Addr().String()
+		a.page = "https://" + shownAddress(listener.Addr())
 		listener = tls.NewListener(listener, tlsConfig)
 	}
 	srv := &http.Server{
@@ -121,6 +123,20 @@ func (a *App) startConsole(ctx context.Context) error {
 	})
 	a.log.Info("the console listens", "page", a.page)
 	return nil
+}
+
+// shownAddress is an address that can be typed into a browser: one that stands for every address of the machine becomes
+// the machine's name.
+func shownAddress(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return a.String()
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return a.String()
+	}
+	return net.JoinHostPort(host, strconv.Itoa(tcp.Port))
 }
 
 // startSelfTest lets the program be ready when a canary has come out of the database. With a broker elsewhere the program
