@@ -84,7 +84,9 @@ func (r *report) take(e event) {
 	case "build-fail":
 		r.broken = true
 	case "output":
-		r.output[n] = append(r.output[n], e.Output)
+		if !strings.HasPrefix(e.Output, "=== ") { // that it runs, waits, goes on
+			r.output[n] = append(r.output[n], e.Output)
+		}
 	case "pass", "skip", "fail":
 		r.end(n, e)
 	}
