@@ -103,11 +103,14 @@ func (s *Server) recordAccess(ctx context.Context, q querier, r *request, subjec
 	return nil
 }
 
-// checksToday counts the demands of the local day: asked, answered.
+// checksToday counts the checks of the local day: asked and answered. Who checks in by their own plan was asked by the plan.
 func (s *Server) checksToday(ctx context.Context, q querier, scope id.Org, now time.Time) (asked, answered int, err error) {
 	err = q.QueryRow(ctx, `WITH day AS (SELECT date_trunc('day', $2::timestamptz AT TIME ZONE 'Asia/Shanghai') AT TIME ZONE 'Asia/Shanghai' AS midnight),
-		mine AS (SELECT subject_id FROM subject_office WHERE upper_inf(recorded) AND valid @> $2::timestamptz AND org_id IN (SELECT org_subtree($1)))
-		SELECT count(*), count(*) FILTER (WHERE state = 'answered') FROM check_demand, day WHERE asked_at >= midnight AND asked_at <= $2 AND subject_id IN (SELECT subject_id FROM mine)`,
+		mine AS (SELECT subject_id FROM subject_office WHERE upper_inf(recorded) AND valid @> $2::timestamptz AND org_id IN (SELECT org_subtree($1))),
+		demanded AS (SELECT count(*) AS n, count(*) FILTER (WHERE state = 'answered') AS answered FROM check_demand, day
+			WHERE asked_at >= midnight AND asked_at <= $2 AND state <> 'withdrawn' AND subject_id IN (SELECT subject_id FROM mine)),
+		planned AS (SELECT count(*) AS n FROM check_in, day WHERE at >= midnight AND at <= $2 AND answers IS NULL AND subject_id IN (SELECT subject_id FROM mine))
+		SELECT d.n + p.n, d.answered + p.n FROM demanded d, planned p`,
 		int64(scope), now).Scan(&asked, &answered)
 	return asked, answered, err
 }

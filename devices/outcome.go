@@ -38,6 +38,7 @@ const (
 	BadTopic         Reason = "bad_topic"         // a topic of no shape we know
 	SequenceConflict Reason = "sequence_conflict" // a sequence heard before with another content: tampering (R41)
 	Poison           Reason = "poison"            // could not be taken in after every attempt (R37)
+	NotPermitted     Reason = "not_permitted"     // refused by the broker: Field says the act (R40); never received, so never counted
 )
 
 // Fault is why one observation, or a whole message, cannot be taken in. Detail is for a person and never quotes a value.

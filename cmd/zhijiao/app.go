@@ -103,9 +103,10 @@ func (a *App) parts() []part {
 		{"schema", a.startSchema},
 		{"keys", a.startKeys},
 		{"ledger", a.startLedger},
+		{"clock", a.startClock},
 	}
 	if a.plan.server {
-		list = append(list, part{"clock", a.startClock}, part{"core", a.startCore}, part{"console", a.startConsole})
+		list = append(list, part{"core", a.startCore}, part{"console", a.startConsole})
 	}
 	if a.plan.broker {
 		list = append(list, part{"broker", a.startBroker})

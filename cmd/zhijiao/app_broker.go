@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"zhijiao/devices"
 	"zhijiao/internal/broker"
 	"zhijiao/internal/crypto"
@@ -18,6 +20,9 @@ import (
 
 // registryRetry is the pause before the registry is read again after an error.
 const registryRetry = time.Second
+
+// violationPatience is how long the trace of a refused act waits for the database.
+const violationPatience = 5 * time.Second
 
 // startBroker runs the embedded broker. Its authenticator answers from a snapshot of the registry, kept fresh by the
 // ledger, so that devices come and go while the database is away.
@@ -38,7 +43,7 @@ func (a *App) startBroker(ctx context.Context) error {
 	b, err := broker.Start(ctx, broker.Options{
 		Listen: a.cfg.MQTT.Listen, TLS: tlsConfig, StoreDir: a.storeDir(), Sync: broker.Sync(a.cfg.Broker.Sync),
 		Partitions: a.cfg.Broker.Partitions, MAC: crypto.DeviceMAC(a.keys), ServiceSecret: secret,
-		Log: a.log.With("component", "broker"), Register: a.registry,
+		OnViolation: a.recordViolation, Log: a.log.With("component", "broker"), Register: a.registry,
 	})
 	if err != nil {
 		return err
@@ -52,6 +57,19 @@ func (a *App) startBroker(ctx context.Context) error {
 	a.loops.run("registry", func(ctx context.Context) error { return a.followRegistry(ctx, pos) })
 	a.log.Info("the broker listens", "mqtt", b.URL(), "sync", a.cfg.Broker.Sync, "partitions", b.Partitions())
 	return nil
+}
+
+// recordViolation leaves a trace of what a client tried and was refused (R40). What it tried to say is not known here.
+func (a *App) recordViolation(v broker.Violation) {
+	ctx, cancel := context.WithTimeout(context.Background(), violationPatience)
+	defer cancel()
+	err := pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
+		return devices.Quarantine(ctx, tx, a.keys, []devices.Refused{{ReceivedAt: a.clock.Now(), Serial: devices.Serial(v.Client),
+			Kind: devices.Kind(v.Act), Outcome: devices.Rejected, Reason: devices.NotPermitted, Field: string(v.Act), Boot: -1, Seq: -1}})
+	})
+	if err != nil {
+		a.log.Error("a refused act of a client left no trace", "act", string(v.Act), "client", v.Client, "err", err)
+	}
 }
 
 // loadRegistry gives the broker the whole registry and returns the position of the ledger from which to follow it: what

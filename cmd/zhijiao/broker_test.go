@@ -68,6 +68,15 @@ func TestBrokerAlone(t *testing.T) {
 	for len(lost) > 0 {
 		<-lost // it may have knocked before the ledger told of it
 	}
+	raw := mqtttest.DialRaw(t, address)
+	raw.Write(mqtttest.Connect{ClientID: "D2", User: "D2", Password: "a guess"}.Packet())
+	eventually(t, "who knocked under another's name is in the quarantine (R40)", func() bool {
+		var n int
+		if err := pool.QueryRow(ctx, `SELECT count(*) FROM quarantine WHERE serial = 'D2' AND reason = 'not_permitted' AND field = 'connect'`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n > 0
+	})
 	tx(func(tx pgx.Tx) error { return devices.Revoke(ctx, tx, device.ID, time.Now()) })
 	select {
 	case <-lost:

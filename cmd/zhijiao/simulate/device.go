@@ -58,7 +58,7 @@ func newDevice(i int, o *Options) device {
 	if d.wristband {
 		d.next = o.Start.Add(time.Duration(d.r.Int64N(int64(o.Interval))))
 	} else {
-		d.next = nextCheckIn(d.r, o.Start)
+		d.next = nextCheckIn(d.r, o.Start.Add(-1)) // the window that begins now is one
 	}
 	return d
 }
