@@ -56,7 +56,7 @@ func Bind(ctx context.Context, tx pgx.Tx, n NewBinding) (id.Binding, error) {
 	if !d.RevokedAt.IsZero() {
 		return 0, fmt.Errorf("bind: %w", ErrRevoked)
 	}
-	if err := changeFacts(ctx, tx, n.At, n.Device, n.Subject); err != nil {
+	if err := changeFacts(ctx, tx, n.At, n.From, n.Device, n.Subject); err != nil {
 		return 0, fmt.Errorf("bind: %w", err)
 	}
 	b, err := insertBinding(ctx, tx, n, n.At)
@@ -82,14 +82,13 @@ func insertBinding(ctx context.Context, tx pgx.Tx, n NewBinding, recorded time.T
 }
 
 // changeFacts makes every cache of what bears on the device and the subjects stale, and the subjects due at once. The
-// device must be locked; this locks the subjects.
-func changeFacts(ctx context.Context, tx pgx.Tx, at time.Time, device id.Device, subjects ...id.Subject) error {
+// device must be locked; this locks the subjects. What reaches back before at is derived again from since.
+func changeFacts(ctx context.Context, tx pgx.Tx, at, since time.Time, device id.Device, subjects ...id.Subject) error {
 	if _, err := tx.Exec(ctx, `UPDATE device SET facts = facts + 1 WHERE device_id = $1`, device); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO subject_state AS s (subject_id, facts, next_due)
-		SELECT DISTINCT u, 1, $2::timestamptz FROM unnest($1::bigint[]) u JOIN subject ON subject_id = u ORDER BY u
-		ON CONFLICT (subject_id) DO UPDATE SET facts = s.facts + 1, next_due = least(s.next_due, $2)`, subjects, at)
+	_, err := tx.Exec(ctx, `SELECT facts_changed(array_agg(DISTINCT subject_id), $2, $3, jsonb_build_object('what', 'binding', 'at', $2::timestamptz))
+		FROM subject WHERE subject_id = ANY ($1) HAVING count(*) > 0`, subjects, at, since)
 	return err
 }
 
@@ -114,7 +113,7 @@ func appendBinding(ctx context.Context, tx pgx.Tx, kind string, b, before id.Bin
 
 // Unbind records the end of a binding: 拆除 or 停用. The record before stays, superseded; the new one has another id.
 func Unbind(ctx context.Context, tx pgx.Tx, b id.Binding, until time.Time, by id.Account, at time.Time) (id.Binding, error) {
-	was, recorded, err := supersede(ctx, tx, b, 0, at)
+	was, recorded, err := supersede(ctx, tx, b, 0, at, until)
 	if err != nil {
 		return 0, fmt.Errorf("unbind: %w", err)
 	}
@@ -133,7 +132,7 @@ func Unbind(ctx context.Context, tx pgx.Tx, b id.Binding, until time.Time, by id
 // CorrectBinding replaces what was recorded of a binding. The device stays the same; everything else may change, and the
 // verdicts on both subjects are looked at again.
 func CorrectBinding(ctx context.Context, tx pgx.Tx, b id.Binding, n NewBinding) (id.Binding, error) {
-	was, recorded, err := supersede(ctx, tx, b, n.Subject, n.At)
+	was, recorded, err := supersede(ctx, tx, b, n.Subject, n.At, n.From)
 	if err != nil {
 		return 0, fmt.Errorf("correct a binding: %w", err)
 	}
@@ -146,8 +145,9 @@ func CorrectBinding(ctx context.Context, tx pgx.Tx, b id.Binding, n NewBinding) 
 }
 
 // supersede closes the record of a binding under the locks of its device, its subject and another one, and returns what
-// it said and from when the next record holds.
-func supersede(ctx context.Context, tx pgx.Tx, b id.Binding, also id.Subject, at time.Time) (NewBinding, time.Time, error) {
+// it said and from when the next record holds. since is from when on it says something else; where the record of another
+// subject takes its place, as far back as either reaches.
+func supersede(ctx context.Context, tx pgx.Tx, b id.Binding, also id.Subject, at, since time.Time) (NewBinding, time.Time, error) {
 	var n NewBinding
 	var interval, finest int
 	var justification *string
@@ -175,8 +175,11 @@ func supersede(ctx context.Context, tx pgx.Tx, b id.Binding, also id.Subject, at
 	subjects := []id.Subject{n.Subject}
 	if also != 0 {
 		subjects = append(subjects, also)
+		if n.From.Before(since) {
+			since = n.From
+		}
 	}
-	if err := changeFacts(ctx, tx, at, n.Device, subjects...); err != nil {
+	if err := changeFacts(ctx, tx, at, since, n.Device, subjects...); err != nil {
 		return n, at, err
 	}
 	// On a clock that stands still two records of the same instant still follow one another.

@@ -46,6 +46,8 @@ type ViolationBody struct {
 	AccuracyCM  int64          `json:"accuracy_cm,omitempty"` // its accuracy as used
 	Fixes       int            `json:"fixes,omitempty"`       // how many fixes decided
 	HeardAt     time.Time      `json:"heard_at,omitzero"`     // silence: since when
+	MergedInto  ViolationID    `json:"merged_into,omitempty"` // withdrawn: the episode it turned out to be part of
+	Why         *Why           `json:"why,omitempty"`         // amended or withdrawn: why the past was derived again
 	// TakenInAt is machine time at which the deciding observation was taken in, or the tick fired: for fix-to-alert seconds.
 	TakenInAt time.Time `json:"taken_in_at,omitzero"`
 }

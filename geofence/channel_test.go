@@ -116,7 +116,7 @@ func TestWiFiBearsOutASatelliteFix_R27(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, StayIn, sparse)
 	w.fix(0, 9000, 10)
-	es := w.send(4*time.Minute, 9100, 40, devices.MethodWiFi)
+	es := w.answer(4*time.Minute, 9100, 40, devices.MethodWiFi)
 	want(t, "the answer, by Wi-Fi", es, LeftZone)
 	if len(es) != 2 || es[0].Settle == nil || !es[0].Settle.Answered || len(es[1].Open.Evidence.Fixes) != 2 {
 		t.Errorf("%+v", es)

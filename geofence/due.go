@@ -35,17 +35,11 @@ func NextDue(s *State, f *Facts, after time.Time) time.Time {
 		if !r.Valid.Contains(after) {
 			continue
 		}
-		next.take(k.due(&s.Channel, f, r, s.find(r.ID), after))
+		next.take(k.due(s, f, r, s.find(r.ID), after))
 		next.takeAfter(r.Valid.Until, after)
 		for _, z := range f.Zones[r.Zone] {
 			next.takeAfter(z.Valid.From, after)
 			next.takeAfter(z.Valid.Until, after)
-		}
-	}
-	// What a fix that came late left open of a rule that has ended meanwhile.
-	for i := range s.Rules {
-		if _, now, later := f.rule(s.Rules[i].Rule, after); !now && !later {
-			next.take(after)
 		}
 	}
 	return next.Time

@@ -14,6 +14,39 @@ type Input struct {
 	Observed *devices.Observation // nil for a tick
 	Binding  *BindingFact         // of the device that spoke; nil for a tick
 	Flags    Flag                 // what plausibility found
+	Asked    *Asked               // what was asked then, when the past is derived again; nil: this is the present
+}
+
+// Asked are the demands for confirming fixes that were made of a subject. They were made on what was known then, and so
+// they are facts: to derive again asks nobody again.
+type Asked struct{ Demands []DemandFact }
+
+// DemandFact is a demand that a rule made.
+type DemandFact struct {
+	Rule    RuleID
+	Because time.Time // of the fix that made us ask
+	Asked   time.Time
+	Due     time.Time
+}
+
+func (a *Asked) of(r RuleID, because time.Time) *DemandFact {
+	if a == nil {
+		return nil
+	}
+	for i := range a.Demands {
+		if d := &a.Demands[i]; d.Rule == r && d.Because.Equal(because) {
+			return d
+		}
+	}
+	return nil
+}
+
+// key is where the input stands in event order.
+func (in *Input) key() Front {
+	if in.Observed == nil {
+		return Front{At: in.At}
+	}
+	return Front{in.At, in.Binding.Device, in.Observed.Boot, in.Observed.Seq}
 }
 
 // Effect is what must happen because of an input. Exactly one field is set.
@@ -40,15 +73,17 @@ type Finding struct {
 
 // Ask demands a confirming fix of a device until Due.
 type Ask struct {
-	Device id.Device
-	Rule   RuleID
-	At     time.Time
-	Due    time.Time
+	Device  id.Device
+	Rule    RuleID
+	Because time.Time // of the fix that made us ask
+	At      time.Time
+	Due     time.Time
 }
 
 // Settle ends the pending check of a rule.
 type Settle struct {
 	Rule      RuleID
+	Because   time.Time // of the fix that made us ask
 	At        time.Time
 	Answered  bool
 	Withdrawn bool // nobody wants to know any more

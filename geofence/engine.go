@@ -41,6 +41,9 @@ type Options struct {
 	HoldAtMost time.Duration
 	// Listener wakes the timers when a fact was recorded: each is in the ledger. nil: polling alone.
 	Listener *ledger.Listener
+	// A subject whose past is to be derived again is left alone until nothing more came for Settled (250 ms when zero), but
+	// no longer than Patience (30 s when zero). Machine time.
+	Settled, Patience time.Duration
 	// Poll is how often timers are looked for besides when one is known to be due; a second of machine time when zero.
 	Poll time.Duration
 
@@ -72,6 +75,12 @@ func New(o Options) (*Engine, error) {
 	}
 	if o.HoldAtMost == 0 {
 		o.HoldAtMost = defaultHoldAtMost
+	}
+	if o.Settled == 0 {
+		o.Settled = defaultSettled
+	}
+	if o.Patience == 0 {
+		o.Patience = defaultPatience
 	}
 	if o.Poll == 0 {
 		o.Poll = defaultPoll

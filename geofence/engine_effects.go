@@ -20,6 +20,20 @@ type EvidenceHistory struct {
 	Opened  Evidence   `json:"opened"`
 	Amended []Evidence `json:"amended,omitempty"`
 	Closed  *Evidence  `json:"closed,omitempty"`
+	// Superseded is what was said before the past was derived again, oldest first: it stays on the record.
+	Superseded []Superseded `json:"superseded,omitempty"`
+}
+
+// Superseded is an episode as an earlier version told it.
+type Superseded struct {
+	Version  int            `json:"version"`
+	Until    time.Time      `json:"until"` // domain time at which it was corrected
+	State    ViolationState `json:"state"`
+	OpenedAt time.Time      `json:"opened_at"`
+	ClosedAt time.Time      `json:"closed_at,omitzero"`
+	Opened   Evidence       `json:"opened"`
+	Amended  []Evidence     `json:"amended,omitempty"`
+	Closed   *Evidence      `json:"closed,omitempty"`
 }
 
 // episode is a violation while effects are applied to it.
@@ -38,6 +52,7 @@ type episodeKey struct {
 
 // pendingCheck is a demand a rule made while effects are applied to it.
 type pendingCheck struct {
+	because  time.Time
 	check    id.Check
 	command  devices.CommandID // 0: not sent yet
 	subject  id.Subject
@@ -65,6 +80,7 @@ type applying struct {
 	touched  []*pendingCheck
 	entries  []ledger.Entry
 	ids      []ViolationID // numbers for those that open
+	why      *Why          // the past is derived again, because
 	checkIDs []id.Check
 }
 
@@ -122,14 +138,31 @@ func (a *applying) opened(d *decided, f *Finding) error {
 		a.engine.log.Warn("a violation opens that is open", "violation_id", a.open[key].Violation, "kind", string(f.Kind))
 		return a.amended(d, f)
 	}
+	return a.tell(d, a.fresh(d, f), ViolationOpenedEntry)
+}
+
+// fresh is the episode that a finding opens, with its number.
+func (a *applying) fresh(d *decided, f *Finding) *episode {
 	v := &episode{fresh: true, evidence: EvidenceHistory{Opened: f.Evidence}, ViolationBody: ViolationBody{
 		Violation: a.ids[0], Subject: d.subject.id, Org: d.subject.known.office(d.now), Rule: f.Rule, RuleVersion: f.RuleVersion, Zone: f.Zone,
 		ZoneVersion: f.ZoneVersion, Kind: f.Kind, Channel: f.Channel, State: ViolationOpen, OpenedAt: f.At, DecidedAt: d.now, Late: f.Late,
 		Basis: f.Evidence.Basis}}
 	a.ids = a.ids[1:]
-	a.open[key] = v
+	a.open[episodeKey{d.subject.id, f.Rule, f.Kind}] = v
 	v.summarise(&f.Evidence)
-	return a.tell(d, v, ViolationOpenedEntry)
+	return v
+}
+
+// end is told when and on what the condition ended.
+func (v *episode) end(f *Finding) {
+	v.State, v.ClosedAt = ViolationClosed, later(f.At, v.OpenedAt)
+	v.evidence.Closed = &f.Evidence
+}
+
+// supersede keeps what was said so far, because it is about to be corrected.
+func (v *episode) supersede(now time.Time) {
+	e := &v.evidence
+	e.Superseded = append(e.Superseded, Superseded{v.Version, now, v.State, v.OpenedAt, v.ClosedAt, e.Opened, e.Amended, e.Closed})
 }
 
 func (a *applying) amended(d *decided, f *Finding) error {
@@ -151,18 +184,14 @@ func (a *applying) closed(d *decided, f *Finding) error {
 		return nil
 	}
 	delete(a.open, key)
-	v.State, v.ClosedAt = ViolationClosed, f.At
-	if v.ClosedAt.Before(v.OpenedAt) {
-		v.ClosedAt = v.OpenedAt
-	}
-	v.evidence.Closed = &f.Evidence
+	v.end(f)
 	return a.tell(d, v, ViolationClosedEntry)
 }
 
 // tell has a new version of the episode written and the ledger told of it.
 func (a *applying) tell(d *decided, v *episode, kind string) error {
 	v.Version++
-	v.TakenInAt = d.taken
+	v.TakenInAt, v.Why = d.taken, a.why
 	if !v.dirty {
 		v.dirty = true
 		a.episodes = append(a.episodes, v)
@@ -200,7 +229,7 @@ func (a *applying) asked(d *decided, x *Ask) error {
 			return err
 		}
 	}
-	c := &pendingCheck{check: a.checkIDs[0], subject: d.subject.id, device: x.Device, rule: x.Rule, asked: x.At, due: x.Due, state: "pending", fresh: true}
+	c := &pendingCheck{because: x.Because, check: a.checkIDs[0], subject: d.subject.id, device: x.Device, rule: x.Rule, asked: x.At, due: x.Due, state: "pending", fresh: true}
 	a.checkIDs = a.checkIDs[1:]
 	a.checks[key] = c
 	return a.tellCheck(d, c, "check.asked")
@@ -212,14 +241,18 @@ func (a *applying) settled(d *decided, x *Settle) error {
 		a.engine.log.Warn("a check is settled that is not pending", "rule_id", x.Rule)
 		return nil
 	}
-	state := "unanswered"
+	return a.settle(d, c, x.At, x.state())
+}
+
+// state is what becomes of the demand.
+func (x *Settle) state() string {
 	switch {
 	case x.Answered:
-		state = "answered"
+		return "answered"
 	case x.Withdrawn:
-		state = "withdrawn"
+		return "withdrawn"
 	}
-	return a.settle(d, c, x.At, state)
+	return "unanswered"
 }
 
 func (a *applying) settle(d *decided, c *pendingCheck, at time.Time, state string) error {

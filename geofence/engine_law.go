@@ -74,12 +74,6 @@ func lawful(o *devices.Observation, k *devices.Known, b *BindingFact, f *Facts, 
 	return disposition{outcome: devices.Stored, lawful: true}
 }
 
-// withoutPlace is the sign of life that is left of an observation whose place is withheld.
-func withoutPlace(o *devices.Observation) devices.Observation {
-	return devices.Observation{Serial: o.Serial, Kind: devices.KindStatus, Boot: o.Boot, Seq: o.Seq, Digest: o.Digest, At: o.At,
-		SentAt: o.SentAt, ReceivedAt: o.ReceivedAt, Size: o.Size}
-}
-
 // mayKeep reports whether the raw payload of a refused message may be kept, sealed, for a few days: only that of a
 // wristband under an approval both at the one time it tells and now. What a phone says may be finer than approved, and
 // nobody can tell before it is decoded.

@@ -11,6 +11,7 @@ type engineMetrics struct {
 	retries *prometheus.CounterVec
 	effects *prometheus.CounterVec
 	held    prometheus.Gauge
+	past    *prometheus.CounterVec
 }
 
 func newEngineMetrics(reg prometheus.Registerer) *engineMetrics {
@@ -23,11 +24,20 @@ func newEngineMetrics(reg prometheus.Registerer) *engineMetrics {
 			Help: "What evaluation asked for."}, []string{"effect", "kind"}),
 		held: prometheus.NewGauge(prometheus.GaugeOpts{Name: "zhijiao_engine_timers_held",
 			Help: "1 while timers wait for observations that are not taken in yet."}),
+		past: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "zhijiao_engine_derived_total",
+			Help: "Of the past that was derived again: subjects, observations judged, entries that tell of a difference."}, []string{"what"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.seconds, m.retries, m.effects, m.held)
+		reg.MustRegister(m.seconds, m.retries, m.effects, m.held, m.past)
 	}
 	return m
+}
+
+func (m *engineMetrics) derived(d time.Duration, evaluated, changes int) {
+	m.seconds.WithLabelValues("derive").Observe(d.Seconds())
+	m.past.WithLabelValues("subjects").Inc()
+	m.past.WithLabelValues("observations").Add(float64(evaluated))
+	m.past.WithLabelValues("entries").Add(float64(changes))
 }
 
 func (m *engineMetrics) retried(what, reason string) { m.retries.WithLabelValues(what, reason).Inc() }

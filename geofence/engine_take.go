@@ -2,6 +2,7 @@ package geofence
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -23,6 +24,9 @@ type subject struct {
 	state   State
 	known   *subjectFacts
 	changed bool
+
+	dirty       time.Time // from here on its past is to be derived again; zero: it is not
+	checkpoints []checkpoint
 }
 
 // decided is an effect and when, for whom, on what it was decided.
@@ -33,14 +37,30 @@ type decided struct {
 	taken   time.Time // machine time at which what decided was taken in
 }
 
-// evaluate runs one input and keeps its effects.
+// evaluate runs one input and keeps its effects, and the state as it was before when another hour begins. What comes
+// behind what was judged makes the subject dirty from there.
 func evaluate(s *subject, in *Input, taken time.Time, effects []decided, scratch []Effect) ([]decided, []Effect) {
+	if front := s.state.Front.At; !front.IsZero() && hourOf(in.At) > hourOf(front) {
+		s.keep()
+	}
 	scratch = Evaluate(&s.state, in, s.known.facts, scratch[:0])
 	s.changed = true
+	if in.Flags&OutOfOrder != 0 && (s.dirty.IsZero() || in.At.Before(s.dirty)) {
+		s.dirty = in.At
+	}
 	for i := range scratch {
 		effects = append(effects, decided{scratch[i], s, in.Now, taken})
 	}
 	return effects, scratch
+}
+
+// keep keeps a checkpoint of the state as it is.
+func (s *subject) keep() {
+	doc, err := json.Marshal(&s.state)
+	if err != nil { // there is nothing in it that cannot be written
+		panic(err)
+	}
+	s.checkpoints = append(s.checkpoints, checkpoint{s.state.Front.At, doc})
 }
 
 // demand is a row of check_demand that an observation says it answers.
@@ -229,10 +249,6 @@ func (t *taking) take(i int) {
 	if d.outcome == devices.Withheld {
 		t.counts.Add(o.Kind, devices.Withheld, d.reason, 1)
 		t.refused = append(t.refused, trace(o, k.ID, devices.Withheld, d.reason))
-		if d.reason == devices.FinerThan {
-			alive := withoutPlace(o)
-			t.evaluate(s, &alive, b, 0)
-		}
 		return
 	}
 	t.store(o, k, b, s, d, answered)

@@ -235,9 +235,11 @@ func TestTimersWaitForTheBacklog(t *testing.T) {
 	go func() { ended <- e.Run(ctx) }()
 	<-looked
 	<-looked
-	late := p.fix("W1", noon.Add(50*time.Minute), 0)
-	late.SentAt, late.ReceivedAt = p.clock.Now(), p.clock.Now()
-	p.observe(late)
+	for n := 10; n < 60; n += 10 {
+		late := p.fix("W1", noon.Add(time.Duration(n)*time.Minute), 0)
+		late.SentAt, late.ReceivedAt = p.clock.Now(), p.clock.Now()
+		p.observe(late)
+	}
 	close(waiting)
 	eventually(t, func() bool {
 		return p.count("subject_state WHERE next_due > $1", p.clock.Now()) == 1
@@ -328,8 +330,9 @@ func TestTwoEnginesTwoDevicesOneSubject(t *testing.T) {
 	p.ok(<-done)
 	p.ok(<-done)
 	p.want(2*n, "position WHERE subject_id = $1", s)
-	p.want(1, "violation WHERE kind = 'left_zone' AND channel = 'wristband'")
-	p.want(1, "subject_state WHERE version = $1", 2*n)
+	derived := p.derive()
+	p.want(1, "violation WHERE kind = 'left_zone' AND channel = 'wristband' AND opened_at = $1", noon)
+	p.want(1, "subject_state WHERE version = $1", 2*n+derived)
 	p.balanced()
 }
 

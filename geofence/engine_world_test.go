@@ -66,9 +66,22 @@ func newPlaceOn(t testing.TB, pool *pgxpool.Pool, log *slog.Logger) *place {
 
 func (p *place) newEngine() *geofence.Engine {
 	p.Helper()
-	e, err := geofence.New(geofence.Options{Pool: p.pool, Clock: p.clock, Keys: p.keys, Log: p.log})
+	e, err := geofence.New(geofence.Options{Pool: p.pool, Clock: p.clock, Keys: p.keys, Log: p.log, Settled: time.Nanosecond})
 	p.ok(err)
 	return e
+}
+
+// derive derives everybody's past again who waits for it, and returns how many did.
+func (p *place) derive() (n int) {
+	p.Helper()
+	for {
+		did, err := p.engine.Derive(context.Background())
+		p.ok(err)
+		if !did {
+			return n
+		}
+		n++
+	}
 }
 
 func (p *place) ok(err error) {

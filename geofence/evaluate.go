@@ -3,6 +3,8 @@ package geofence
 import (
 	"math"
 	"time"
+
+	"zhijiao/devices"
 )
 
 // kind is one kind of rule. Adding one is one file and its entry in kinds.
@@ -15,9 +17,9 @@ type kind interface {
 	tick(e *evaluation, r *Rule, s *RuleState)
 	// rejudge judges the present again, because the rule or its zone is another than the one it was last judged by.
 	rejudge(e *evaluation, r *Rule, s *RuleState)
-	// due is when tick has something to do, later than after unless it is overdue; zero: never. s is nil for a rule that
+	// due is when tick has something to do, later than after unless it is overdue; zero: never. rs is nil for a rule that
 	// has no state yet.
-	due(c *[2]Channel, f *Facts, r *Rule, s *RuleState, after time.Time) time.Time
+	due(s *State, f *Facts, r *Rule, rs *RuleState, after time.Time) time.Time
 }
 
 // kinds is the registry; each kind_*.go enters itself.
@@ -28,64 +30,97 @@ type evaluation struct {
 	s   *State
 	in  *Input
 	f   *Facts
+	at  time.Time            // event time of what is being judged
+	o   *devices.Observation // nil while a timer fires
 	out []Effect
 }
 
-// Evaluate takes one input into the state and appends what must happen to out. It is a pure function: no clock, no I/O,
-// no order of a map; the same arguments give the same bytes. Facts are not changed. The flags it finds are added to
-// in.Flags.
+// Evaluate brings the state to in.At and takes the input into it, and appends what must happen to out. It is a pure
+// function: no clock, no I/O, no order of a map; the same arguments give the same bytes. Facts are not changed. The flags
+// it finds are added to in.Flags.
 //
-// An observation is judged by the facts of its own instant. The present is judged again by ticks alone: when a version of
-// a rule or of its zone begins or ends NextDue asks for one, and whoever records a fact makes one due.
+// Everything happens in event order, whichever way it came: timers that are due before an observation fire before it, each
+// at its own instant, and an observation that lies before what was judged already is not judged here: it is flagged
+// OutOfOrder, and changes nothing. Whoever calls has its subject derived again from there (Derive). So what was found does
+// not depend on when the clock was looked at, nor on the order of arrival.
+//
+// The present is judged again by ticks alone: when a version of a rule or of its zone begins or ends a timer is due then,
+// and a tick that finds other facts than the last one judges at once.
 func Evaluate(s *State, in *Input, f *Facts, out []Effect) []Effect {
 	if s.work == nil {
-		s.work = new(evaluation)
+		s.work = new(work)
 	}
-	e := s.work
-	*e = evaluation{s, in, f, out}
-	e.evaluate()
+	if s.Since.IsZero() {
+		s.Since, s.Front = in.At, Front{At: in.At} // what was due before nobody waited for
+	}
+	e := &s.work.evaluation
+	*e = evaluation{s: s, in: in, f: f, out: out}
+	switch {
+	case in.Observed == nil:
+		e.fire(in.At)
+		if s.Facts != f.Version {
+			e.tick(later(in.At, s.Front.At))
+			s.Facts = f.Version
+		}
+	case in.Binding == nil:
+	case s.Front.after(in):
+		in.Flags |= OutOfOrder
+	default:
+		e.fire(in.At)
+		e.at, e.o = in.At, in.Observed
+		e.observe()
+		s.Front = in.key()
+		s.work.arm(nil)
+	}
 	out = e.out
 	*e = evaluation{}
 	return out
 }
 
-func (e *evaluation) evaluate() {
-	s, in, f := e.s, e.in, e.f
-	e.end()
-	if in.Observed == nil {
-		e.tick()
-		return
+// work is what a state keeps from one evaluation to the next and nobody stores.
+type work struct {
+	evaluation
+	facts *Facts    // for which due is right; nil: it is not known
+	due   time.Time // the earliest timer; zero: none
+}
+
+// arm forgets when the next timer is due.
+func (w *work) arm(f *Facts) { w.facts = f }
+
+// next is when the earliest timer is due.
+func (e *evaluation) next() time.Time {
+	if w := e.s.work; w.facts != e.f {
+		w.due, w.facts = NextDue(e.s, e.f, e.s.Front.At), e.f
 	}
-	if in.Binding == nil {
-		return
-	}
-	ch := &s.Channel[channelIndex(in.Binding.Class)]
-	if in.Now.After(ch.HeardAt) {
-		ch.HeardAt = in.Now
-	}
-	for i := range f.Rules {
-		if k, r, rs := e.valid(i); k != nil {
-			// A demand that ran out before this fix ran out, whenever the clock gets round to it.
-			k.tick(e, r, rs)
-			k.heard(e, r, rs)
+	return e.s.work.due
+}
+
+// fire fires every timer that is due by t, in order, each at its instant.
+func (e *evaluation) fire(t time.Time) {
+	for {
+		due := e.next()
+		if due.IsZero() || due.After(t) {
+			return
+		}
+		at := later(due, e.s.Front.At)
+		e.tick(at)
+		if due = e.next(); !due.IsZero() && !due.After(at) {
+			return // what is overdue and did not act has its moment when the clock asks again
 		}
 	}
-	if in.Observed.Place != nil {
-		e.place(ch)
-	}
 }
 
-// valid returns a rule that is valid at the input's instant with its kind and state; no kind where it is not.
-func (e *evaluation) valid(i int) (kind, *Rule, *RuleState) {
-	r := &e.f.Rules[i]
-	if k, ok := kinds[r.Kind]; ok && r.Valid.Contains(e.in.At) {
-		return k, r, e.s.rule(r.ID)
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
 	}
-	return nil, nil, nil
+	return a
 }
 
-func (e *evaluation) tick() {
-	e.s.Facts = e.f.Version
+// tick judges the present at an instant: what ended, what began, what is due.
+func (e *evaluation) tick(at time.Time) {
+	e.at, e.o = at, nil
+	e.end()
 	for i := range e.f.Rules {
 		k, r, rs := e.valid(i)
 		if k == nil {
@@ -101,20 +136,46 @@ func (e *evaluation) tick() {
 		}
 		k.tick(e, r, rs)
 	}
+	if at.After(e.s.Front.At) {
+		e.s.Front = Front{At: at}
+	}
+	e.s.work.arm(nil)
 }
 
-// end closes what rules left open that are no longer valid, and forgets them.
+// observe takes an observation that is in order.
+func (e *evaluation) observe() {
+	ch := &e.s.Channel[channelIndex(e.in.Binding.Class)]
+	ch.HeardAt = later(e.at, ch.HeardAt)
+	for i := range e.f.Rules {
+		if k, r, rs := e.valid(i); k != nil {
+			k.heard(e, r, rs)
+		}
+	}
+	if e.o.Place != nil {
+		e.place(ch)
+	}
+}
+
+// valid returns a rule that is in force at the instant with its kind and state; no kind where it is not.
+func (e *evaluation) valid(i int) (kind, *Rule, *RuleState) {
+	r := &e.f.Rules[i]
+	if k, ok := kinds[r.Kind]; ok && r.Valid.Contains(e.at) && e.inForce(i) {
+		return k, r, e.s.rule(r.ID)
+	}
+	return nil, nil, nil
+}
+
+// end closes what rules left open that are no longer in force, and forgets them.
 func (e *evaluation) end() {
 	kept := e.s.Rules[:0]
 	for i := range e.s.Rules {
 		rs := &e.s.Rules[i]
-		last, now, later := e.f.rule(rs.Rule, e.in.At)
-		// An observation may be older than the rule; a tick that comes between two versions ends the first.
-		if now || later && (e.in.Observed != nil || last == nil) {
+		last, now := e.rule(rs.Rule)
+		if now {
 			kept = append(kept, *rs)
 			continue
 		}
-		at, gone := e.in.At, Rule{ID: rs.Rule}
+		at, gone := e.at, Rule{ID: rs.Rule}
 		if last != nil {
 			gone = *last
 			if until := last.Valid.Until; !until.IsZero() && until.Before(at) {
@@ -127,33 +188,34 @@ func (e *evaluation) end() {
 	e.s.Rules = kept
 }
 
-// rule returns the last version of a rule that began by t, and whether one is valid at t and one begins later.
-func (f *Facts) rule(r RuleID, t time.Time) (last *Rule, now, later bool) {
-	for i := range f.Rules {
-		if x := &f.Rules[i]; x.ID == r {
-			if !x.Valid.From.After(t) && (last == nil || last.Valid.From.Before(x.Valid.From)) {
+// rule returns the last version of a rule that began by the instant, and whether one is in force at it.
+func (e *evaluation) rule(r RuleID) (last *Rule, now bool) {
+	for i := range e.f.Rules {
+		if x := &e.f.Rules[i]; x.ID == r {
+			if !x.Valid.From.After(e.at) && (last == nil || last.Valid.From.Before(x.Valid.From)) {
 				last = x
 			}
-			now = now || x.Valid.Contains(t)
-			later = later || x.Valid.From.After(t)
+			now = now || x.Valid.Contains(e.at) && e.inForce(i)
 		}
 	}
-	return last, now, later
+	return last, now
 }
+
+// inForce reports whether the schedule of a rule lets it apply at the instant.
+func (e *evaluation) inForce(int) bool { return true }
 
 // closeAll ends what a rule left open: nobody wants to know any more.
 func (e *evaluation) closeAll(r *Rule, rs *RuleState, at time.Time) {
 	if rs.Ask != nil {
-		e.out = append(e.out, Effect{Settle: &Settle{Rule: rs.Rule, At: at, Withdrawn: true}})
-		rs.Ask = nil
+		rs.settle(e, Settle{At: at, Withdrawn: true})
 	}
 	if rs.Unheard != "" {
 		e.close(r, CheckUnanswered, rs.Unheard, at, nil)
-		rs.Unheard = ""
+		rs.Unheard, rs.UnheardAt = "", time.Time{}
 	}
 	if rs.Open != "" {
 		e.close(r, rs.Open, rs.OpenClass, at, nil)
-		rs.Open, rs.OpenClass, rs.Margin = "", "", 0
+		rs.closes(at)
 	}
 	rs.Track = [2]Track{}
 }
@@ -167,20 +229,18 @@ const (
 // usual are the thresholds for what is decided of a fix before any rule is asked.
 var usual = DefaultParams(StayIn)
 
-// place takes a fix into its channel, and lets the rules judge it if it is in order and possible.
+// place takes a fix into its channel, and lets the rules judge it if it is possible.
 func (e *evaluation) place(ch *Channel) {
-	o := e.in.Observed
+	p := e.o.Place
 	m := Mark{
-		Device: e.in.Binding.Device, Boot: o.Boot, Seq: o.Seq, At: o.At, LonE7: e7(o.Place.Lon), LatE7: e7(o.Place.Lat),
-		Claimed: centimetres(o.Place.Accuracy), Method: o.Place.Method,
+		Device: e.in.Binding.Device, Boot: e.o.Boot, Seq: e.o.Seq, At: e.at, LonE7: e7(p.Lon), LatE7: e7(p.Lat),
+		Claimed: claimed(p.Accuracy), Method: p.Method,
 	}
 	m.Accuracy = usual.accuracy(m.Method, m.Claimed)
-	if e.in.Now.Sub(o.At) > usual.LateAfter {
+	if e.in.Now.Sub(e.at) > usual.LateAfter {
 		e.in.Flags |= Late
 	}
-	if n := len(ch.Recent); n > 0 && !o.At.After(ch.Recent[n-1].At) {
-		e.in.Flags |= OutOfOrder
-	} else if n > 0 && e.in.Flags.moves() {
+	if len(ch.Recent) > 0 && e.in.Flags.moves() {
 		e.plausible(ch, &m)
 		e.frozen(ch, &m)
 	}
@@ -194,6 +254,9 @@ func (e *evaluation) place(ch *Channel) {
 	}
 	ch.remember(m)
 }
+
+// claimed is an accuracy as history keeps it, a float32 in metres: what is derived from history is then what was judged.
+func claimed(m float64) int64 { return centimetres(float64(float32(m))) }
 
 // remember keeps marks that are apart, and the newest.
 func (ch *Channel) remember(m Mark) {
@@ -252,7 +315,7 @@ func (e *evaluation) frozen(ch *Channel, m *Mark) {
 func e7(deg float64) int32 { return int32(math.Round(deg * 1e7)) }
 
 // zone is the version of a rule's zone at the input's instant.
-func (e *evaluation) zone(r *Rule) *Zone { return e.f.zone(r, e.in.At) }
+func (e *evaluation) zone(r *Rule) *Zone { return e.f.zone(r, e.at) }
 
 // zone is the version of a rule's zone at t; nil where there is none.
 func (f *Facts) zone(r *Rule, t time.Time) *Zone {

@@ -74,11 +74,20 @@ func (w *world) fix(d time.Duration, east, accuracy float64) []Effect {
 }
 
 func (w *world) send(d time.Duration, east, accuracy float64, m devices.Method) []Effect {
+	return w.flagged(d, east, accuracy, m, 0)
+}
+
+// answer sends a fix that answers a demand.
+func (w *world) answer(d time.Duration, east, accuracy float64, m devices.Method) []Effect {
+	return w.flagged(d, east, accuracy, m, Answer)
+}
+
+func (w *world) flagged(d time.Duration, east, accuracy float64, m devices.Method, flags Flag) []Effect {
 	scale, _ := degreeScale(30.65)
 	w.seq++
 	at := t0.Add(d)
 	o := devices.Observation{Seq: w.seq, At: at, ReceivedAt: at, Place: &devices.Place{Lon: 113.16 + east/scale, Lat: 30.65, Accuracy: accuracy, Method: m}}
-	return Evaluate(&w.state, &Input{At: at, Now: at, Observed: &o, Binding: &w.facts.Bindings[0]}, &w.facts, nil)
+	return Evaluate(&w.state, &Input{At: at, Now: at, Observed: &o, Binding: &w.facts.Bindings[0], Flags: flags}, &w.facts, nil)
 }
 
 func (w *world) tick(d time.Duration) []Effect {

@@ -33,7 +33,7 @@ func (b breach) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 	p := &r.Params
 	m = p.judged(z, m)
 	class := e.in.Binding.Class
-	if rs.Open != "" && rs.OpenClass != class && !e.f.speaks(rs.OpenClass, e.in.At) {
+	if rs.Open != "" && rs.OpenClass != class && !e.f.speaks(rs.OpenClass, e.at) {
 		rs.OpenClass = class // who opened it speaks no more
 	}
 	if b.before != nil {
@@ -43,7 +43,7 @@ func (b breach) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 	switch {
 	case b.wrong(p, m):
 		switch {
-		case satellite(&m) || rs.confirms(t, class, &m):
+		case satellite(&m) || e.confirms(t):
 			if t.against(p, m) {
 				b.against(e, r, rs, t, class, m)
 			}
@@ -59,10 +59,11 @@ func (b breach) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 	// Undecidable, or within the band: the state holds.
 }
 
-// confirms reports whether a cell or Wi-Fi fix on the wrong side is what was asked for: it bears out a satellite fix, and
-// so does not open by itself (R27).
-func (rs *RuleState) confirms(t *Track, class devices.Class, m *Mark) bool {
-	return rs.Ask != nil && rs.Ask.Class == class && satellite(&rs.Ask.Because) && m.At.After(rs.Ask.At) && len(t.Breach) > 0
+// confirms reports whether a cell or Wi-Fi fix on the wrong side is the answer that was asked for: it bears out a satellite
+// fix, and so does not open by itself (R27).
+func (e *evaluation) confirms(t *Track) bool {
+	n := len(t.Breach)
+	return e.in.Flags&Answer != 0 && n > 0 && satellite(&t.Breach[n-1])
 }
 
 // against takes a fix on the wrong side into the run and reports whether it is one more.
@@ -117,8 +118,10 @@ func (b breach) opens(e *evaluation, r *Rule, rs *RuleState, class devices.Class
 	if z := e.zone(r); z.Valid.From.After(at) {
 		at = z.Valid.From
 	}
+	at = later(at, rs.ClosedAt) // one after the other, whichever channel tells it
 	b.clear(e, r, rs, class, answered)
-	rs.Open, rs.OpenClass, rs.Margin = b.kind, class, b.depth(run[len(run)-1])
+	rs.opens(b.kind, class, at)
+	rs.Margin = b.depth(run[len(run)-1])
 	e.open(r, b.kind, class, at, withFixes(run...))
 }
 
@@ -155,7 +158,7 @@ func (b breach) doubt(e *evaluation, r *Rule, rs *RuleState, class devices.Class
 	switch {
 	case rs.Ask != nil:
 		rs.Ask.Heard = rs.Ask.Heard || rs.Ask.Class == class && m.At.After(rs.Ask.At)
-	case rs.Open == "" && r.Params.sparse(e.in.Binding.Interval) && (rs.AskedAt.IsZero() || e.in.Now.Sub(rs.AskedAt) >= r.Params.AskAgain):
+	case rs.Open == "" && r.Params.sparse(e.in.Binding.Interval) && (rs.AskedAt.IsZero() || m.At.Sub(rs.AskedAt) >= r.Params.AskAgain):
 		b.ask(e, r, rs, class, m)
 	}
 }
@@ -177,57 +180,74 @@ func (t *Track) back(p *Params, sparse bool) bool {
 
 func (b breach) closes(e *evaluation, r *Rule, rs *RuleState, t *Track, at time.Time) {
 	e.close(r, rs.Open, rs.OpenClass, at, withFixes(t.Return...))
-	rs.Open, rs.OpenClass, rs.Margin = "", "", 0
+	rs.closes(at)
 	t.Return, t.Breach = t.Return[:0], t.Breach[:0]
 }
 
-// ask demands a confirming fix of the input's device at once, unless one is being waited for.
+// ask demands a confirming fix of the channel's device at once, unless one is being waited for. The past is not asked:
+// what was asked then is known.
 func (b breach) ask(e *evaluation, r *Rule, rs *RuleState, class devices.Class, because Mark) {
-	if rs.Ask != nil || e.in.Observed != nil && e.in.Now.Sub(because.At) > r.Params.LateAfter {
-		return // what comes late is for review: the present is not asked about the past
+	if rs.Ask != nil {
+		return
+	}
+	now, due := e.in.Now, e.in.Now.Add(r.Params.AskWithin)
+	asked := e.in.Asked.of(r.ID, because.At)
+	switch {
+	case asked != nil:
+		now, due = asked.Asked, asked.Due
+	case (e.o != nil || e.in.Asked != nil) && e.in.Now.Sub(because.At) > r.Params.LateAfter:
+		return
+	}
+	rs.AskedAt = because.At
+	rs.Ask = &Pending{At: because.At, Asked: now, Due: due, Class: class, Because: because}
+	if asked != nil {
+		return
 	}
 	device := because.Device
-	if bound := e.f.binding(class, e.in.At); bound != nil {
+	if bound := e.f.binding(class, e.at); bound != nil {
 		device = bound.Device
 	}
-	rs.AskedAt = e.in.Now
-	rs.Ask = &Pending{At: because.At, Due: e.in.Now.Add(r.Params.AskWithin), Class: class, Because: because}
-	e.out = append(e.out, Effect{Ask: &Ask{Device: device, Rule: r.ID, At: e.in.Now, Due: rs.Ask.Due}})
+	e.out = append(e.out, Effect{Ask: &Ask{Device: device, Rule: r.ID, Because: because.At, At: now, Due: due}})
+}
+
+// settle ends what is being waited for.
+func (rs *RuleState) settle(e *evaluation, s Settle) {
+	s.Rule, s.Because = rs.Rule, rs.Ask.At
+	e.out = append(e.out, Effect{Settle: &s})
+	rs.Ask = nil
 }
 
 // clear settles what a channel was asked, answered by a fix that decides.
 func (b breach) clear(e *evaluation, r *Rule, rs *RuleState, class devices.Class, at time.Time) {
 	if rs.Ask != nil && rs.Ask.Class == class {
-		e.out = append(e.out, Effect{Settle: &Settle{Rule: rs.Rule, At: at, Answered: true}})
-		rs.Ask = nil
+		rs.settle(e, Settle{At: at, Answered: true})
 	}
 }
 
 // heard closes what was said about not answering, when the channel tells a place again.
 func (b breach) heard(e *evaluation, r *Rule, rs *RuleState) {
-	if e.in.Observed.Place != nil && rs.Unheard == e.in.Binding.Class {
-		rs.Unheard = ""
-		e.close(r, CheckUnanswered, e.in.Binding.Class, e.in.At, nil)
+	if e.o.Place != nil && rs.Unheard == e.in.Binding.Class {
+		rs.Unheard, rs.UnheardAt = "", time.Time{}
+		e.close(r, CheckUnanswered, e.in.Binding.Class, e.at, nil)
 	}
 }
 
 // tick opens 核查未应答 when a demand ran out and nothing was heard. A place that decides nothing is an answer: the person
 // was not silent, though nobody knows more.
 func (b breach) tick(e *evaluation, r *Rule, rs *RuleState) {
-	if e.in.Observed == nil && e.zone(r) == nil && !rs.idle() {
-		e.closeAll(r, rs, ended(e.f.Zones[r.Zone], e.in.At)) // without a zone nobody is on its wrong side
+	if e.o == nil && e.zone(r) == nil && !rs.idle() {
+		e.closeAll(r, rs, ended(e.f.Zones[r.Zone], e.at)) // without a zone nobody is on its wrong side
 		return
 	}
-	if rs.Ask == nil || rs.Ask.Due.After(e.in.At) {
+	if rs.Ask == nil || rs.Ask.Due.After(e.at) {
 		return
 	}
 	asked := *rs.Ask
-	rs.Ask = nil
-	e.out = append(e.out, Effect{Settle: &Settle{Rule: rs.Rule, At: asked.Due, Answered: asked.Heard}})
+	rs.settle(e, Settle{At: asked.Due, Answered: asked.Heard})
 	if !asked.Heard && rs.Unheard == "" {
-		rs.Unheard = asked.Class
+		rs.Unheard, rs.UnheardAt = asked.Class, asked.Due
 		e.open(r, CheckUnanswered, asked.Class, asked.Due, func(f *Finding) {
-			f.Evidence.AskedAt = rs.AskedAt
+			f.Evidence.AskedAt = asked.Asked
 			f.Evidence.Fixes = []Mark{asked.Because}
 			f.Late = false
 		})
@@ -257,7 +277,7 @@ func (rs *RuleState) idle() bool {
 	return n == 0 && rs.Open == "" && rs.Ask == nil && rs.Unheard == ""
 }
 
-func (b breach) due(_ *[2]Channel, f *Facts, r *Rule, rs *RuleState, after time.Time) time.Time {
+func (b breach) due(_ *State, f *Facts, r *Rule, rs *RuleState, after time.Time) time.Time {
 	switch {
 	case rs == nil:
 		return time.Time{}
@@ -278,7 +298,7 @@ func (b breach) rejudge(e *evaluation, r *Rule, rs *RuleState) {
 	}
 	for c := range e.s.Channel {
 		class, recent := classOf(c), e.s.Channel[c].Recent
-		bound := e.f.binding(class, e.in.At)
+		bound := e.f.binding(class, e.at)
 		t := &rs.Track[c]
 		if bound == nil || len(recent) == 0 || rs.Version == 0 && len(t.Breach)+len(t.Return) > 0 {
 			continue
@@ -287,11 +307,11 @@ func (b breach) rejudge(e *evaluation, r *Rule, rs *RuleState) {
 		*t = b.again(z, &r.Params, recent, rs.Open == "", sparse)
 		switch n := len(t.Breach); {
 		case rs.Open == "" && b.enough(&r.Params, t.Breach, sparse):
-			b.opens(e, r, rs, class, t.Breach, e.in.At)
+			b.opens(e, r, rs, class, t.Breach, e.at)
 		case rs.Open == "" && n > 0 && sparse && rs.Unheard == "":
 			b.ask(e, r, rs, class, t.Breach[n-1])
 		case n == 0 && rs.Open != "" && rs.OpenClass == class && t.back(&r.Params, sparse):
-			b.closes(e, r, rs, t, e.in.At)
+			b.closes(e, r, rs, t, e.at)
 		}
 	}
 }

@@ -53,12 +53,12 @@ func passage(e *evaluation, r *Rule, rs *RuleState, z *Zone, to Mark) {
 // tick opens an entry that was waited for when nothing more came: last seen inside is where the person is.
 func (k keepOut) tick(e *evaluation, r *Rule, rs *RuleState) {
 	k.breach.tick(e, r, rs)
-	if at := k.waits(r, rs); at.IsZero() || at.After(e.in.At) || e.zone(r) == nil {
+	if at := k.waits(r, rs); at.IsZero() || at.After(e.at) || e.zone(r) == nil {
 		return
 	}
 	for c := range rs.Track {
-		if run := rs.Track[c].Breach; rs.Open == "" && len(run) >= r.Params.Count && !run[0].At.Add(r.Params.PassDwell).After(e.in.At) {
-			k.opens(e, r, rs, classOf(c), run, e.in.At)
+		if run := rs.Track[c].Breach; rs.Open == "" && len(run) >= r.Params.Count && !run[0].At.Add(r.Params.PassDwell).After(e.at) {
+			k.opens(e, r, rs, classOf(c), run, e.at)
 		}
 	}
 }
@@ -74,8 +74,8 @@ func (k keepOut) waits(r *Rule, rs *RuleState) time.Time {
 	return next.Time
 }
 
-func (k keepOut) due(c *[2]Channel, f *Facts, r *Rule, rs *RuleState, after time.Time) time.Time {
-	next := soonest{k.breach.due(c, f, r, rs, after)}
+func (k keepOut) due(s *State, f *Facts, r *Rule, rs *RuleState, after time.Time) time.Time {
+	next := soonest{k.breach.due(s, f, r, rs, after)}
 	if rs != nil {
 		next.take(k.waits(r, rs))
 	}

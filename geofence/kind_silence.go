@@ -10,21 +10,25 @@ type silence struct{}
 func init() { kinds[Silence] = silence{} }
 
 // quiet is the interval around t in which the device is expected to speak, since when it is quiet, and when that is too long.
-func (silence) quiet(c *[2]Channel, f *Facts, r *Rule, t time.Time) (expected Interval, heard, until time.Time, every time.Duration, ok bool) {
+func (silence) quiet(s *State, f *Facts, r *Rule, t time.Time) (expected Interval, heard, until time.Time, every time.Duration, ok bool) {
 	expected, every, ok = f.expected(r.Params.Class, t)
-	heard = c[channelIndex(r.Params.Class)].HeardAt
+	heard = s.Channel[channelIndex(r.Params.Class)].HeardAt
 	if heard.Before(expected.From) {
 		heard = expected.From
 	}
-	if heard.Before(r.Valid.From) {
-		heard = r.Valid.From
+	heard = later(later(heard, r.Valid.From), s.Since)
+	patience := max(r.Params.SilentAfter, time.Duration(r.Params.SilentFactor*float64(every)))
+	for _, d := range f.Deaf { // its clock starts again when we listen again: nobody is silent to the deaf
+		if d.Until.After(heard) && d.From.Before(heard.Add(patience)) {
+			heard = d.Until
+		}
 	}
-	return expected, heard, heard.Add(max(r.Params.SilentAfter, time.Duration(r.Params.SilentFactor*float64(every)))), every, ok
+	return expected, heard, heard.Add(patience), every, ok
 }
 
-func (k silence) due(c *[2]Channel, f *Facts, r *Rule, rs *RuleState, after time.Time) time.Time {
+func (k silence) due(s *State, f *Facts, r *Rule, rs *RuleState, after time.Time) time.Time {
 	var next soonest
-	v, _, until, _, ok := k.quiet(c, f, r, after)
+	v, _, until, _, ok := k.quiet(s, f, r, after)
 	switch {
 	case ok && rs != nil && rs.Open != "":
 		next.takeAfter(v.Until, after) // from then on nobody expects it to speak
@@ -47,19 +51,15 @@ func (k silence) due(c *[2]Channel, f *Facts, r *Rule, rs *RuleState, after time
 	return next.Time
 }
 
-// tick opens and closes by the clock. A device that was heard before the clock got round to it was not silent, for all
-// that we know: we were not listening.
+// tick opens and closes by the clock.
 func (k silence) tick(e *evaluation, r *Rule, rs *RuleState) {
-	if e.in.Observed != nil {
-		return
-	}
-	v, heard, until, every, ok := k.quiet(&e.s.Channel, e.f, r, e.in.At)
+	v, heard, until, every, ok := k.quiet(e.s, e.f, r, e.at)
 	switch {
 	case !ok && rs.Open != "":
-		e.close(r, DeviceSilent, rs.OpenClass, e.in.At, nil) // taken off: nobody expects it to speak
-		rs.Open, rs.OpenClass = "", ""
-	case ok && rs.Open == "" && !until.After(e.in.At) && v.Contains(until):
-		rs.Open, rs.OpenClass = DeviceSilent, r.Params.Class
+		e.close(r, DeviceSilent, rs.OpenClass, e.at, nil) // taken off: nobody expects it to speak
+		rs.closes(e.at)
+	case ok && rs.Open == "" && !until.After(e.at) && v.Contains(until):
+		rs.opens(DeviceSilent, r.Params.Class, heard)
 		e.open(r, DeviceSilent, r.Params.Class, heard, func(f *Finding) {
 			f.Evidence.HeardAt, f.Evidence.ExpectedS, f.Late = heard, every.Seconds(), false
 		})
@@ -68,8 +68,8 @@ func (k silence) tick(e *evaluation, r *Rule, rs *RuleState) {
 
 func (k silence) heard(e *evaluation, r *Rule, rs *RuleState) {
 	if rs.Open != "" && e.in.Binding.Class == rs.OpenClass {
-		e.close(r, DeviceSilent, rs.OpenClass, e.in.Now, nil)
-		rs.Open, rs.OpenClass = "", ""
+		e.close(r, DeviceSilent, rs.OpenClass, e.at, nil)
+		rs.closes(e.at)
 	}
 }
 

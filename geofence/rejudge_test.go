@@ -112,20 +112,6 @@ func TestZoneThatEnds(t *testing.T) {
 		t.Errorf("closed %v", got)
 	}
 	want(t, "outside of nothing", w.fix(6*time.Minute, 8000, 8))
-	// What a backlog tells of the time before ends with the zone as well.
-	for n := range 3 {
-		at := t0.Add(4*time.Minute + time.Duration(20+15*n)*time.Second)
-		w.state.Channel[0].Recent = nil
-		o := devices.Observation{Seq: int64(100 + n), At: at, Place: &devices.Place{Lon: 113.36, Lat: 30.65, Accuracy: 8, Method: devices.MethodGNSS}}
-		Evaluate(&w.state, &Input{At: at, Now: t0.Add(time.Hour), Observed: &o, Binding: &w.facts.Bindings[0]}, &w.facts, nil)
-	}
-	if due := NextDue(&w.state, &w.facts, t0.Add(time.Hour)); !due.Equal(t0.Add(time.Hour)) {
-		t.Errorf("what is left is due at %v", due)
-	}
-	es := w.tick(time.Hour)
-	if len(es) != 1 || es[0].Close == nil || !es[0].Close.At.Equal(ends) {
-		t.Errorf("left open: %+v", es)
-	}
 	if due := NextDue(&w.state, &w.facts, t0.Add(time.Hour)); !due.IsZero() {
 		t.Errorf("still due at %v", due)
 	}
@@ -161,27 +147,21 @@ func TestBacklogFromBeforeTheEnd_R36(t *testing.T) {
 	w.fix(0, 0, 8)
 	w.facts.Rules[0].Valid.Until = t0.Add(time.Hour)
 	w.tick(time.Hour)
-	var all []Effect
+	d := NewDerivation(State{Since: t0, Front: Front{At: t0}}, &w.facts, nil, t0.Add(2*time.Hour))
 	for n := range 5 {
 		at := t0.Add(time.Duration(30+n) * time.Minute)
 		o := devices.Observation{Seq: int64(100 + n), At: at, Place: &devices.Place{Lon: 113.36, Lat: 30.65, Accuracy: 8, Method: devices.MethodGNSS}}
 		in := Input{At: at, Now: t0.Add(2 * time.Hour), Observed: &o, Binding: &w.facts.Bindings[0]}
-		all = Evaluate(&w.state, &in, &w.facts, all)
-		if in.Flags&Late == 0 {
-			t.Error("not marked late")
+		if es := Evaluate(&w.state, &in, &w.facts, nil); len(es) > 0 || in.Flags&OutOfOrder == 0 {
+			t.Errorf("judged behind the end of the rule: %+v", es)
+		}
+		if err := d.Take(&Past{Observation: o, Binding: &w.facts.Bindings[0]}); err != nil {
+			t.Fatal(err)
 		}
 	}
-	want(t, "the backlog", all, LeftZone)
-	if !all[0].Open.Late {
-		t.Error("goes to the siren")
-	}
-	due := NextDue(&w.state, &w.facts, t0.Add(2*time.Hour))
-	if !due.Equal(t0.Add(2 * time.Hour)) {
-		t.Fatalf("what is left open is due at %v", due)
-	}
-	es := w.tick(2 * time.Hour)
-	if len(es) != 1 || es[0].Close == nil || !es[0].Close.At.Equal(t0.Add(time.Hour)) || len(w.state.Rules) != 0 {
-		t.Errorf("%+v", es)
+	d.Finish(t0.Add(2 * time.Hour))
+	if list := d.Episodes.List; len(list) != 1 || !list[0].Opened.Late || list[0].Closed == nil || !list[0].Closed.At.Equal(t0.Add(time.Hour)) || len(d.State.Rules) != 0 {
+		t.Errorf("%+v", list)
 	}
 }
 

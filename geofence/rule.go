@@ -74,4 +74,5 @@ type Facts struct {
 	Authorities []Interval         // valid authorities (社区矫正法 29)
 	Rules       []Rule             // ordered by ID, Version
 	Zones       map[ZoneID][]*Zone // versions by validity, oldest first
+	Deaf        []Interval         // when we did not listen, oldest first, apart
 }

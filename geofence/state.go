@@ -2,9 +2,11 @@ package geofence
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"zhijiao/devices"
@@ -12,7 +14,7 @@ import (
 )
 
 // EngineVersion is the version of evaluation that every violation carries: another version may decide otherwise.
-const EngineVersion = "1"
+const EngineVersion = "2"
 
 // Mark is a fix as evaluation remembers it and as evidence shows it. Coordinates are 1e-7 degrees, WGS-84; lengths are
 // centimetres, so that what was decided is decided again the same.
@@ -34,18 +36,34 @@ func (m *Mark) lon() float64 { return float64(m.LonE7) / 1e7 }
 func (m *Mark) lat() float64 { return float64(m.LatE7) / 1e7 }
 
 // State is what evaluation carries from one input to the next for one subject. The zero value is a subject never heard.
-// A State owns what it points to: it is evaluated in place, by one at a time, and a copy is made through JSON.
+// A State owns what it points to: it is evaluated in place, by one at a time.
 type State struct {
-	Facts   int64       `json:"facts,omitempty"` // Facts.Version the rules below were judged on
+	Facts   int64       `json:"facts,omitempty"` // Facts.Version the present was last judged on by the clock
+	Since   time.Time   `json:"since,omitzero"`  // when evaluation began
+	Front   Front       `json:"front,omitzero"`  // everything up to here has been judged, in event order
 	Channel [2]Channel  `json:"ch"`              // by class: wristband, phone
 	Rules   []RuleState `json:"rules,omitempty"` // ordered by Rule
 
-	work *evaluation // the one to come, kept so that it costs no memory
+	work *work // the evaluation to come, kept so that it costs no memory
+}
+
+// Front is a place in event order: first by event time, then timers before observations, then by what the device counts.
+type Front struct {
+	At     time.Time `json:"at"`
+	Device id.Device `json:"dev,omitempty"` // 0: a timer
+	Boot   int64     `json:"boot,omitempty"`
+	Seq    int64     `json:"seq,omitempty"`
+}
+
+// after reports whether an observation lies before the front: it comes late.
+func (f *Front) after(in *Input) bool {
+	k := in.key()
+	return cmp.Or(f.At.Compare(k.At), cmp.Compare(f.Device, k.Device), cmp.Compare(f.Boot, k.Boot), cmp.Compare(f.Seq, k.Seq)) >= 0
 }
 
 // Channel is one device class of the subject.
 type Channel struct {
-	HeardAt   time.Time   `json:"heard,omitzero"`      // domain time of the last sign of life
+	HeardAt   time.Time   `json:"heard,omitzero"`      // event time of the last sign of life
 	Recent    []Mark      `json:"recent,omitempty"`    // the last plausible fixes, oldest first
 	Suspect   *Mark       `json:"suspect,omitempty"`   // an impossible fix that another may yet bear out
 	Same      int         `json:"same,omitempty"`      // how often the last place was told again to the centimetre
@@ -59,12 +77,24 @@ type RuleState struct {
 	Version     int           `json:"v,omitempty"`          // of the rule, as the present was last judged by the clock; 0: not yet
 	ZoneVersion int           `json:"zv,omitempty"`         // of its zone then
 	Open        ViolationKind `json:"open,omitempty"`       // the open violation of the rule's own condition
+	OpenedAt    time.Time     `json:"opened,omitzero"`      // when it began
 	OpenClass   devices.Class `json:"open_class,omitempty"` // the channel that opened it: that channel closes it, while it speaks
+	ClosedAt    time.Time     `json:"closed,omitzero"`      // when the last one ended
 	Margin      int64         `json:"margin_cm,omitempty"`  // the furthest seen while open, as last told
 	Track       [2]Track      `json:"track"`                // by class
 	Ask         *Pending      `json:"ask,omitempty"`        // a confirming fix is being waited for
-	AskedAt     time.Time     `json:"asked,omitzero"`       // when one was last asked for
+	AskedAt     time.Time     `json:"asked,omitzero"`       // of the fix that made us ask last
 	Unheard     devices.Class `json:"unheard,omitempty"`    // the channel on which a check went unanswered, while that is open
+	UnheardAt   time.Time     `json:"unheard_at,omitzero"`  // since when
+}
+
+// opens notes the violation of the rule's own condition, closes that it ended.
+func (rs *RuleState) opens(k ViolationKind, class devices.Class, at time.Time) {
+	rs.Open, rs.OpenClass, rs.OpenedAt = k, class, at
+}
+
+func (rs *RuleState) closes(at time.Time) {
+	rs.Open, rs.OpenClass, rs.OpenedAt, rs.ClosedAt, rs.Margin = "", "", time.Time{}, at, 0
 }
 
 // Track is the run of fixes of one channel that may open or close a violation.
@@ -75,8 +105,9 @@ type Track struct {
 
 // Pending is a demand for a confirming fix.
 type Pending struct {
-	At      time.Time     `json:"at"`  // of the fix that made us ask
-	Due     time.Time     `json:"due"` // in domain time
+	At      time.Time     `json:"at"`    // of the fix that made us ask
+	Asked   time.Time     `json:"asked"` // in domain time
+	Due     time.Time     `json:"due"`   // in domain time
 	Class   devices.Class `json:"class"`
 	Because Mark          `json:"because"`         // that fix
 	Heard   bool          `json:"heard,omitempty"` // something came since that decides nothing: not silence, not proof
@@ -97,6 +128,34 @@ func classOf(index int) devices.Class {
 		return devices.Wristband
 	}
 	return devices.Phone
+}
+
+// clone is a copy that shares nothing.
+func (s *State) clone() State {
+	c := *s
+	c.work = nil
+	for i := range c.Channel {
+		ch := &c.Channel[i]
+		ch.Recent, ch.Accepted = slices.Clone(ch.Recent), slices.Clone(ch.Accepted)
+		ch.Suspect = copied(ch.Suspect)
+	}
+	c.Rules = slices.Clone(c.Rules)
+	for i := range c.Rules {
+		rs := &c.Rules[i]
+		rs.Ask = copied(rs.Ask)
+		for k := range rs.Track {
+			rs.Track[k] = Track{slices.Clone(rs.Track[k].Breach), slices.Clone(rs.Track[k].Return)}
+		}
+	}
+	return c
+}
+
+func copied[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
 }
 
 // find returns the state of a rule, nil where there is none.

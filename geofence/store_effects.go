@@ -106,8 +106,9 @@ func (v *episode) queue(b *pgx.Batch) error {
 		closed = &v.ClosedAt
 	}
 	if !v.fresh {
-		b.Queue(`UPDATE violation SET state = $2, version = $3, closed_at = $4, late = $5, evidence = $6 WHERE violation_id = $1`,
-			v.Violation, v.State, v.Version, closed, v.Late, string(evidence))
+		b.Queue(`UPDATE violation SET state = $2, version = $3, closed_at = $4, late = $5, evidence = $6, opened_at = $7, rule_version = $8,
+			zone_id = nullif($9::bigint, 0), zone_version = nullif($10::int, 0), channel = $11, engine = $12, merged_into = nullif($13::bigint, 0) WHERE violation_id = $1`,
+			v.Violation, v.State, v.Version, closed, v.Late, string(evidence), v.OpenedAt, v.RuleVersion, v.Zone, v.ZoneVersion, v.Channel, EngineVersion, v.MergedInto)
 		return nil
 	}
 	b.Queue(`INSERT INTO violation (violation_id, subject_id, org_id, rule_id, rule_version, zone_id, zone_version, kind, channel, state, version,
@@ -142,9 +143,9 @@ func (a *applying) writeChecks(ctx context.Context, tx pgx.Tx) error {
 			answered = &c.answered
 		}
 		if c.fresh {
-			b.Queue(`INSERT INTO check_demand (check_id, subject_id, device_id, command_id, rule_id, reason, asked_at, due_at, state, answered_at)
-				OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, nullif($4::bigint, 0), $5, 'confirm', $6, $7, $8, $9)`,
-				c.check, c.subject, c.device, c.command, c.rule, c.asked, c.due, c.state, answered)
+			b.Queue(`INSERT INTO check_demand (check_id, subject_id, device_id, command_id, rule_id, reason, asked_at, due_at, state, answered_at, because_at)
+				OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, nullif($4::bigint, 0), $5, 'confirm', $6, $7, $8, $9, $10)`,
+				c.check, c.subject, c.device, c.command, c.rule, c.asked, c.due, c.state, answered, c.because)
 			continue
 		}
 		b.Queue(`UPDATE check_demand SET state = $2, answered_at = $3 WHERE check_id = $1`, c.check, c.state, answered)

@@ -41,7 +41,7 @@ func putRule(ctx context.Context, tx pgx.Tx, by id.Account, scope id.Org, now ti
 	if err := fitting(ctx, tx, r); err != nil {
 		return 0, err
 	}
-	if err := lockScoped(ctx, tx, r.Subject, scope, now); err != nil {
+	if err := lockScoped(ctx, tx, r.Subject, scope, now, Why{What: "rule", Entity: int64(r.ID), By: by, At: now, From: r.From}); err != nil {
 		return 0, err
 	}
 	recorded := now
@@ -92,7 +92,7 @@ func fitting(ctx context.Context, tx pgx.Tx, r *RuleSpec) error {
 }
 
 // lockScoped locks the state of a subject in scope and tells that the facts about it change.
-func lockScoped(ctx context.Context, tx pgx.Tx, s id.Subject, scope id.Org, now time.Time) error {
+func lockScoped(ctx context.Context, tx pgx.Tx, s id.Subject, scope id.Org, now time.Time, why Why) error {
 	var in bool
 	if err := tx.QueryRow(ctx, "SELECT "+inScope+" AND EXISTS (SELECT FROM subject WHERE subject_id = $1)", s, int64(scope), now).Scan(&in); err != nil {
 		return err
@@ -100,7 +100,7 @@ func lockScoped(ctx context.Context, tx pgx.Tx, s id.Subject, scope id.Org, now 
 	if !in {
 		return &Refused{Field: "subject", Reason: NoSuchSubject, Detail: "no such subject in your part of the organisation"}
 	}
-	_, err := tx.Exec(ctx, "SELECT facts_changed($1, $2)", []id.Subject{s}, now)
+	_, err := tx.Exec(ctx, "SELECT facts_changed($1, $2, $3, $4)", []id.Subject{s}, now, why.From, why.doc())
 	return err
 }
 
@@ -132,7 +132,7 @@ func (s *Store) EndRule(ctx context.Context, scope id.Org, rule RuleID, at time.
 		if err != nil {
 			return nil, err
 		}
-		if err := lockScoped(ctx, tx, spec.Subject, scope, now); err != nil {
+		if err := lockScoped(ctx, tx, spec.Subject, scope, now, Why{What: "rule", Entity: int64(rule), At: now, From: at}); err != nil {
 			return nil, err
 		}
 		version, _, err := succeedRule(ctx, tx, now, rule, spec.Subject, at, time.Time{})

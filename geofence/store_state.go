@@ -77,7 +77,7 @@ func (b *pgxBytes) ScanBytes(v []byte) error { *b = v; return nil }
 func saveStates(ctx context.Context, tx pgx.Tx, subjects map[id.Subject]*subject, now time.Time) (earliest time.Time, err error) {
 	var ids, versions []int64
 	var docs []string
-	var due []*time.Time
+	var due, dirty []*time.Time
 	for _, s := range subjects {
 		if !s.changed {
 			continue
@@ -97,18 +97,24 @@ func saveStates(ctx context.Context, tx pgx.Tx, subjects map[id.Subject]*subject
 				earliest = next
 			}
 		}
-		ids, versions, docs, due = append(ids, int64(s.id)), append(versions, s.version), append(docs, string(doc)), append(due, at)
+		ids, versions, docs = append(ids, int64(s.id)), append(versions, s.version), append(docs, string(doc))
+		due, dirty = append(due, at), append(dirty, orNull(s.dirty))
 	}
-	return earliest, writeStates(ctx, tx, ids, versions, docs, due)
+	if err := writeCheckpoints(ctx, tx, subjects); err != nil {
+		return earliest, err
+	}
+	return earliest, writeStates(ctx, tx, ids, versions, docs, due, dirty)
 }
 
-func writeStates(ctx context.Context, tx pgx.Tx, ids, versions []int64, docs []string, due []*time.Time) error {
+func writeStates(ctx context.Context, tx pgx.Tx, ids, versions []int64, docs []string, due, dirty []*time.Time) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	tag, err := tx.Exec(ctx, `UPDATE subject_state s SET version = s.version + 1, state = v.state::jsonb, next_due = v.due
-		FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[]) AS v (subject_id, version, state, due)
-		WHERE s.subject_id = v.subject_id AND s.version = v.version`, ids, versions, docs, due)
+	tag, err := tx.Exec(ctx, `UPDATE subject_state s SET version = s.version + 1, state = v.state::jsonb, next_due = v.due,
+			dirty_from = least(s.dirty_from, v.dirty), dirty_since = CASE WHEN v.dirty IS NULL THEN s.dirty_since ELSE coalesce(s.dirty_since, clock_timestamp()) END,
+			dirty_at = CASE WHEN v.dirty IS NULL THEN s.dirty_at ELSE clock_timestamp() END
+		FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[]) AS v (subject_id, version, state, due, dirty)
+		WHERE s.subject_id = v.subject_id AND s.version = v.version`, ids, versions, docs, due, dirty)
 	if err != nil {
 		return fmt.Errorf("save states: %w", err)
 	}

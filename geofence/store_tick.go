@@ -54,7 +54,10 @@ func saveTicked(ctx context.Context, tx pgx.Tx, subjects map[id.Subject]*subject
 		}
 		ids, versions, docs, due = append(ids, int64(s.id)), append(versions, s.version), append(docs, string(doc)), append(due, at)
 	}
-	return writeStates(ctx, tx, ids, versions, docs, due)
+	if err := writeCheckpoints(ctx, tx, subjects); err != nil {
+		return err
+	}
+	return writeStates(ctx, tx, ids, versions, docs, due, make([]*time.Time, len(ids)))
 }
 
 // ErrNotDrained says what is still to be done up to an instant.
@@ -64,16 +67,19 @@ var ErrNotDrained = errors.New("not yet quiet")
 // every durable reader of the ledger is at its head. Else the error wraps ErrNotDrained. A stepped rehearsal moves the
 // clock on only then.
 func Drained(ctx context.Context, q Querier, t time.Time) error {
-	var timers, commands int64
+	var timers, commands, dirty int64
 	var behind *string
 	err := q.QueryRow(ctx, `SELECT (SELECT count(*) FROM subject_state WHERE next_due <= $1), (SELECT count(*) FROM command WHERE next_at <= $1),
+		(SELECT count(*) FROM subject_state WHERE dirty_from IS NOT NULL),
 		(SELECT string_agg(reader, ', ' ORDER BY reader) FROM ledger_cursor WHERE pos < (SELECT coalesce(max(pos), 0) FROM ledger))`, t).
-		Scan(&timers, &commands, &behind)
+		Scan(&timers, &commands, &dirty, &behind)
 	switch {
 	case err != nil:
 		return fmt.Errorf("look for what is still to be done: %w", err)
 	case timers > 0:
 		return fmt.Errorf("%w: timers of %d subjects are due", ErrNotDrained, timers)
+	case dirty > 0:
+		return fmt.Errorf("%w: the past of %d subjects is to be derived again", ErrNotDrained, dirty)
 	case behind != nil:
 		return fmt.Errorf("%w: the ledger is not read to its end by %s", ErrNotDrained, *behind)
 	case commands > 0:

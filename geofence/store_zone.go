@@ -104,7 +104,7 @@ func putZone(ctx context.Context, tx pgx.Tx, by id.Account, scope id.Org, now ti
 			return 0, 0, &Refused{Field: "org", Reason: NoSuchOrg, Detail: "not in your part of the organisation"}
 		}
 	} else {
-		version, recorded, err = succeedZone(ctx, tx, scope, now, z)
+		version, recorded, err = succeedZone(ctx, tx, by, scope, now, z)
 	}
 	if err != nil {
 		return 0, 0, zoneRefusal(err)
@@ -149,7 +149,7 @@ func arbitrate(ctx context.Context, tx pgx.Tx, doc []byte) error {
 
 // succeedZone locks a zone and those it applies to, and closes what was recorded of the time the new version is for; what
 // is left of it before and after is recorded again. It returns the highest version and since when the record holds.
-func succeedZone(ctx context.Context, tx pgx.Tx, scope id.Org, now time.Time, z *ZoneSpec) (version int, recorded time.Time, err error) {
+func succeedZone(ctx context.Context, tx pgx.Tx, by id.Account, scope id.Org, now time.Time, z *ZoneSpec) (version int, recorded time.Time, err error) {
 	err = tx.QueryRow(ctx, `SELECT org_id FROM zone WHERE zone_id = $1 AND ($2 = 0 OR org_id IN (SELECT org_subtree($2))) FOR UPDATE`, z.ID, int64(scope)).Scan(&z.Org)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, now, &Refused{Field: "zone", Reason: NoSuchZone, Detail: "no such zone in your part of the organisation"}
@@ -160,7 +160,8 @@ func succeedZone(ctx context.Context, tx pgx.Tx, scope id.Org, now time.Time, z 
 	if _, err := tx.Exec(ctx, `UPDATE zone SET name = $2, purpose = $3 WHERE zone_id = $1 AND (name, purpose) IS DISTINCT FROM ($2, $3)`, z.ID, z.Name, z.Purpose); err != nil {
 		return 0, now, err
 	}
-	if err := factsChangedWhere(ctx, tx, now, "SELECT array_agg(DISTINCT subject_id) FROM rule WHERE zone_id = $1 AND upper_inf(recorded)", z.ID); err != nil {
+	if err := factsChangedWhere(ctx, tx, now, Why{What: "zone", Entity: int64(z.ID), By: by, At: now, From: z.From},
+		"SELECT array_agg(DISTINCT subject_id) FROM rule WHERE zone_id = $1 AND upper_inf(recorded)", z.ID); err != nil {
 		return 0, now, err
 	}
 	return succeed(ctx, tx, now, z.From, z.Until, versioned{
@@ -240,13 +241,13 @@ func succeed(ctx context.Context, tx pgx.Tx, now, from, until time.Time, v versi
 }
 
 // factsChangedWhere tells that the facts about the subjects a query gives changed: their states are locked, caches of
-// facts end, and they are judged at once.
-func factsChangedWhere(ctx context.Context, tx pgx.Tx, now time.Time, subjects string, arg any) error {
+// facts end, and they are judged at once; what reaches back before now is derived again from why.From.
+func factsChangedWhere(ctx context.Context, tx pgx.Tx, now time.Time, why Why, subjects string, arg any) error {
 	var ids []int64
 	if err := tx.QueryRow(ctx, subjects, arg).Scan(&ids); err != nil || len(ids) == 0 {
 		return err
 	}
-	_, err := tx.Exec(ctx, "SELECT facts_changed($1, $2)", ids, now)
+	_, err := tx.Exec(ctx, "SELECT facts_changed($1, $2, $3, $4)", ids, now, why.From, why.doc())
 	return err
 }
 

@@ -14,9 +14,6 @@ import (
 	"zhijiao/internal/ledger"
 )
 
-// mostTicks is how many timers of one subject fire in one transaction. What is left fires in the next.
-const mostTicks = 1000
-
 // Run fires timers when they are due until ctx ends. Any number of engines may run: each takes the subjects that no other
 // one holds.
 func (e *Engine) Run(ctx context.Context) error {
@@ -44,9 +41,21 @@ func (e *Engine) Run(ctx context.Context) error {
 		if n == defaultTickBatch && err == nil {
 			continue
 		}
+		if err == nil && e.derive(ctx) {
+			continue
+		}
 		e.sleep(ctx, recorded)
 	}
 	return nil
+}
+
+// derive derives the past of one subject again, if any waits for it.
+func (e *Engine) derive(ctx context.Context) bool {
+	did, err := e.Derive(ctx)
+	if err != nil && ctx.Err() == nil {
+		e.log.Error("the past of a subject could not be derived again, trying again", "err", err)
+	}
+	return did && err == nil
 }
 
 // hold waits while observations are waiting to be taken in, but not for ever.
@@ -138,29 +147,9 @@ func (r *round) run(ctx context.Context, tx pgx.Tx) (err error) {
 	return ledger.Append(ctx, tx, entries...)
 }
 
-// fire evaluates a subject at every instant that was due, in order, as if the clock had been watched all the time; and
-// now, if a fact changed since: then the present is judged again.
+// fire brings a subject to now: every timer fires at its instant, in order, as if the clock had been watched all the time.
 func (r *round) fire(s *subject) {
-	changed := s.state.Facts != s.known.facts.Version
-	at := s.due
-	for range mostTicks {
-		if at.After(r.now) {
-			break
-		}
-		r.tick(s, at)
-		next := NextDue(&s.state, s.known.facts, at)
-		if next.IsZero() || !next.After(at) {
-			break
-		}
-		at = next
-	}
-	if changed {
-		r.tick(s, r.now)
-	}
-}
-
-func (r *round) tick(s *subject, at time.Time) {
-	r.effects, r.scratch = evaluate(s, &Input{At: at, Now: r.now}, r.taken, r.effects, r.scratch)
+	r.effects, r.scratch = evaluate(s, &Input{At: r.now, Now: r.now}, r.taken, r.effects, r.scratch)
 }
 
 // byDue are subjects in the order in which they fire: whichever engine fires them, the ledger tells it in the same order.

@@ -55,9 +55,11 @@ func (s *Store) change(ctx context.Context, what string, do func(tx pgx.Tx, now 
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// factsChanged locks the subject's state, ends caches of facts about it, and has it judged at once.
-func factsChanged(ctx context.Context, tx pgx.Tx, now time.Time, subjects ...id.Subject) error {
-	_, err := tx.Exec(ctx, "SELECT facts_changed($1, $2)", subjects, now)
+// factsChanged locks the subject's state, ends caches of facts about it, and has it judged at once; where the fact reaches
+// back before now its past is derived again from there, and what that changes tells who recorded which fact.
+func factsChanged(ctx context.Context, tx pgx.Tx, now, since time.Time, entity string, by id.Account, subject id.Subject) error {
+	_, err := tx.Exec(ctx, "SELECT facts_changed($1, $2, $3, jsonb_build_object('what', $4::text, 'by', $5::bigint, 'at', $2::timestamptz))",
+		[]id.Subject{subject}, now, since, entity, int64(by))
 	return err
 }
 

@@ -23,7 +23,7 @@ func (s *Store) PutAuthority(ctx context.Context, by id.Account, a Authority) (i
 		if err != nil {
 			return nil, err
 		}
-		if err := factsChanged(ctx, tx, now, a.Subject); err != nil {
+		if err := factsChanged(ctx, tx, now, a.From, "authority", by, a.Subject); err != nil {
 			return nil, err
 		}
 		if a.ID, err = insertAuthority(ctx, tx, a, now, by); err != nil {
@@ -54,7 +54,7 @@ func authorityEntry(kind string, org id.Org, a Authority, now time.Time) (ledger
 func (s *Store) LiftAuthority(ctx context.Context, by id.Account, subject id.Subject, authority int64, at time.Time) error {
 	return s.change(ctx, "lift an authority", func(tx pgx.Tx, now time.Time) ([]ledger.Entry, error) {
 		a := Authority{ID: authority, Subject: subject}
-		if err := factsChanged(ctx, tx, now, subject); err != nil {
+		if err := factsChanged(ctx, tx, now, at, "authority", by, subject); err != nil {
 			return nil, err
 		}
 		var recorded time.Time

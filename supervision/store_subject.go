@@ -38,7 +38,7 @@ func (s *Store) Enrol(ctx context.Context, by id.Account, e Enrolment) (id.Subje
 			VALUES ($1, $2, tstzrange($3, NULL), tstzrange($4, NULL), $5)`, subject, e.Office, e.From, now, null(by)); err != nil {
 			return nil, err
 		}
-		if err := factsChanged(ctx, tx, now, subject); err != nil {
+		if err := factsChanged(ctx, tx, now, now, "subject", by, subject); err != nil {
 			return nil, err
 		}
 		return []ledger.Entry{{At: now, Kind: "subject.enrolled", Org: e.Office, Subject: subject, Entity: "subject",
@@ -156,7 +156,7 @@ func (s *Store) Person(ctx context.Context, q Querier, scope id.Org, subject id.
 // Move has another office supervise a subject from an instant on. The office that had it keeps the interval it had.
 func (s *Store) Move(ctx context.Context, by id.Account, subject id.Subject, to id.Org, from time.Time) error {
 	return s.change(ctx, "move a subject", func(tx pgx.Tx, now time.Time) ([]ledger.Entry, error) {
-		if err := factsChanged(ctx, tx, now, subject); err != nil {
+		if err := factsChanged(ctx, tx, now, now, "subject", by, subject); err != nil {
 			return nil, err
 		}
 		var org id.Org

@@ -1,0 +1,88 @@
+package geofence_test
+
+import (
+	"testing"
+	"time"
+
+	"zhijiao/devices"
+	"zhijiao/geofence"
+)
+
+// TestBacklogRefutesSilence_R36: a device that could not reach us was not silent. What was said is withdrawn, with its
+// history, and says why; the fixes that came late count like any other.
+func TestBacklogRefutesSilence_R36(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	s := p.wearer("W1")
+	p.rule(geofence.RuleSpec{Subject: s, Kind: geofence.Silence, Basis: "positioning"})
+	p.observe(p.fix("W1", noon, 0))
+	p.derive() // the binding was recorded after it began
+	p.tick(noon.Add(time.Hour))
+	p.want(1, "violation WHERE kind = 'device_silent' AND state = 'open'")
+	var late []devices.Observation
+	for n := 1; n <= 61; n++ {
+		o := p.fix("W1", noon.Add(time.Duration(n)*time.Minute), 0)
+		o.ReceivedAt = noon.Add(61 * time.Minute)
+		late = append(late, o)
+	}
+	p.clock.Step(noon.Add(61 * time.Minute))
+	p.observe(late...)
+	p.want(1, "subject_state WHERE dirty_from = $1", noon.Add(time.Minute))
+	if n := p.derive(); n != 1 {
+		t.Errorf("derived %d times", n)
+	}
+	p.want(1, "violation WHERE kind = 'device_silent' AND state = 'withdrawn' AND version = 3 AND jsonb_array_length(evidence -> 'superseded') = 1")
+	p.want(1, "ledger WHERE kind = 'violation.withdrawn' AND body -> 'why' ->> 'what' = 'late_data'")
+	p.want(0, "position WHERE flags & 1 <> 0")
+	p.want(45, "position WHERE flags & 8 <> 0") // 15 of them came in time
+	p.want(1, "subject_state WHERE dirty_from IS NULL AND dirty_since IS NULL")
+	before := p.count("ledger")
+	p.tick(noon.Add(61 * time.Minute))
+	p.want(before, "ledger")
+}
+
+// TestLateFixMovesTheBeginning_R36: what opened too late, because the first fixes outside came last, is amended, not
+// doubled.
+func TestLateFixMovesTheBeginning_R36(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.wearer("W1")
+	p.observe(p.fix("W1", noon, 0))
+	p.derive()
+	p.observe(p.fix("W1", noon.Add(10*time.Minute), 8000), p.fix("W1", noon.Add(12*time.Minute), 8500))
+	p.want(1, "violation WHERE kind = 'left_zone' AND state = 'open' AND opened_at = $1", noon.Add(10*time.Minute))
+	p.observe(p.fix("W1", noon.Add(7*time.Minute), 7500))
+	p.want(1, "violation WHERE opened_at = $1", noon.Add(10*time.Minute))
+	p.derive()
+	p.want(1, "violation")
+	p.want(1, "violation WHERE opened_at = $1 AND version = 2 AND state = 'open' AND NOT late", noon.Add(7*time.Minute))
+	p.want(1, "ledger WHERE kind = 'violation.amended'")
+	p.observe(p.fix("W1", noon.Add(21*time.Minute), 0), p.fix("W1", noon.Add(22*time.Minute), 0))
+	p.want(1, "violation WHERE state = 'closed' AND closed_at = $1", noon.Add(21*time.Minute))
+	// Between the two it was at home: one becomes two, and the first part keeps its number.
+	p.observe(p.fix("W1", noon.Add(14*time.Minute), 0), p.fix("W1", noon.Add(15*time.Minute), 0), p.fix("W1", noon.Add(17*time.Minute), 8000), p.fix("W1", noon.Add(19*time.Minute), 8000))
+	p.derive()
+	p.want(2, "violation WHERE state = 'closed'")
+	p.want(1, "violation WHERE violation_id = 1 AND closed_at = $1", noon.Add(14*time.Minute))
+	p.want(1, "violation WHERE violation_id = 2 AND opened_at = $1 AND closed_at = $2", noon.Add(17*time.Minute), noon.Add(21*time.Minute))
+}
+
+// TestFactThatReachesBackIsDerivedAgain_R29: a zone recorded as it had been since before makes the past another; who did
+// it and when is told.
+func TestFactThatReachesBackIsDerivedAgain_R29(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.wearer("W1")
+	p.observe(p.fix("W1", noon, 0), p.fix("W1", noon.Add(2*time.Minute), 8000), p.fix("W1", noon.Add(5*time.Minute), 8000))
+	p.derive()
+	p.want(1, "violation WHERE state = 'open'")
+	p.clock.Step(noon.Add(10 * time.Minute))
+	_, _, err := p.store.PutZone(t.Context(), 0, 0, geofence.ZoneSpec{ID: p.zone, Org: p.office, Purpose: geofence.Activity, Name: "某区",
+		Shape: geofence.Polygonal, Geometry: square(0, 40_000), Datum: "WGS-84", From: noon.Add(-time.Hour)})
+	p.ok(err)
+	p.want(1, "subject_state WHERE dirty_from = $1 AND dirty_why ->> 'what' = 'zone'", noon.Add(-time.Hour))
+	p.tick(noon.Add(10 * time.Minute))
+	p.derive()
+	p.want(1, "violation WHERE state = 'withdrawn'")
+	p.want(1, "ledger WHERE kind = 'violation.withdrawn' AND body -> 'why' ->> 'what' = 'zone' AND (body -> 'why' ->> 'entity_id')::bigint = $1", p.zone)
+}

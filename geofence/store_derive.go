@@ -1,0 +1,292 @@
+package geofence
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"zhijiao/devices"
+	"zhijiao/internal/id"
+)
+
+// claimDirty locks a subject that is to be derived again and has been left alone for settled, or has waited for patience.
+func (e *Engine) claimDirty(ctx context.Context, tx pgx.Tx, settled, patience time.Duration) (*subject, time.Time, Why, error) {
+	var s id.Subject
+	var from time.Time
+	var doc []byte
+	var why Why
+	err := tx.QueryRow(ctx, `SELECT subject_id, dirty_from, dirty_why FROM subject_state WHERE dirty_from IS NOT NULL
+		AND (dirty_at <= clock_timestamp() - make_interval(secs => $1) OR dirty_since <= clock_timestamp() - make_interval(secs => $2))
+		ORDER BY dirty_since, subject_id LIMIT 1 FOR UPDATE SKIP LOCKED`, settled.Seconds(), patience.Seconds()).Scan(&s, &from, &doc)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, from, why, nil
+	}
+	if err != nil {
+		return nil, from, why, fmt.Errorf("look for subjects to derive again: %w", err)
+	}
+	why.What = lateData
+	if doc != nil {
+		if err := json.Unmarshal(doc, &why); err != nil {
+			return nil, from, why, fmt.Errorf("why subject %d is to be derived again: %w", s, err)
+		}
+	}
+	why.From = from.UTC()
+	out, err := e.lockSubjects(ctx, tx, []id.Subject{s})
+	return out[s], from.UTC(), why, err
+}
+
+// lastCheckpoint is the state of a subject before an instant; the zero State where none is kept.
+func lastCheckpoint(ctx context.Context, q Querier, s id.Subject, before time.Time) (state State, err error) {
+	var doc []byte
+	err = q.QueryRow(ctx, `SELECT state FROM state_checkpoint WHERE subject_id = $1 AND at < $2 ORDER BY at DESC LIMIT 1`, s, before).Scan(&doc)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return State{}, nil
+	case err != nil:
+		return state, fmt.Errorf("read a checkpoint: %w", err)
+	}
+	if err := json.Unmarshal(doc, &state); err != nil {
+		return state, fmt.Errorf("checkpoint of subject %d: %w", s, err)
+	}
+	return state, nil
+}
+
+// loadAsked reads what rules asked of a subject because of fixes later than since, and what is still waited for.
+func loadAsked(ctx context.Context, q Querier, s id.Subject, since time.Time) (*Asked, error) {
+	rows, err := q.Query(ctx, `SELECT rule_id, because_at, asked_at, due_at FROM check_demand
+		WHERE subject_id = $1 AND reason = 'confirm' AND because_at > $2 ORDER BY check_id`, s, since)
+	if err != nil {
+		return nil, fmt.Errorf("read what was asked: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d DemandFact, err error) {
+		err = row.Scan(&d.Rule, &d.Because, &d.Asked, &d.Due)
+		d.Because, d.Asked, d.Due = d.Because.UTC(), d.Asked.UTC(), d.Due.UTC()
+		return d, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what was asked: %w", err)
+	}
+	return &Asked{list}, nil
+}
+
+type demandKey struct {
+	rule    RuleID
+	because int64
+}
+
+// loadSettled reads the demands that rules made because of fixes later than since, or that were pending then.
+func loadSettled(ctx context.Context, tx pgx.Tx, s id.Subject, since time.Time) (map[demandKey]*pendingCheck, error) {
+	rows, err := tx.Query(ctx, `SELECT check_id, coalesce(command_id, 0), subject_id, device_id, rule_id, asked_at, due_at, state, because_at FROM check_demand
+		WHERE subject_id = $1 AND reason = 'confirm' AND (because_at > $2 OR due_at > $2 OR state = 'pending')`, s, since)
+	if err != nil {
+		return nil, fmt.Errorf("read demands: %w", err)
+	}
+	out := map[demandKey]*pendingCheck{}
+	c := pendingCheck{}
+	var because *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&c.check, &c.command, &c.subject, &c.device, &c.rule, &c.asked, &c.due, &c.state, &because}, func() error {
+		if because != nil {
+			one := c
+			one.asked, one.due, one.because = one.asked.UTC(), one.due.UTC(), because.UTC()
+			out[demandKey{one.rule, because.UnixNano()}] = &one
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read demands: %w", err)
+	}
+	return out, nil
+}
+
+// loadEpisodes reads the violations of a subject that were not decided to their end when a state was as it is.
+func loadEpisodes(ctx context.Context, tx pgx.Tx, s id.Subject, base *State) ([]*episode, error) {
+	rows, err := tx.Query(ctx, `SELECT `+violationColumns+` FROM violation WHERE subject_id = $1 AND state <> 'withdrawn'
+		AND (closed_at IS NULL OR closed_at > $2) ORDER BY violation_id`, s, base.Front.At.AddDate(0, -1, 0))
+	if err != nil {
+		return nil, fmt.Errorf("read violations: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, scanEpisode)
+	if err != nil {
+		return nil, fmt.Errorf("read violations: %w", err)
+	}
+	return undecided(all, base), nil
+}
+
+// moveFlags corrects the flags of stored fixes.
+func moveFlags(ctx context.Context, tx pgx.Tx, s id.Subject, list []moved) error {
+	if len(list) == 0 {
+		return nil
+	}
+	at, device, boot, seq, flags := make([]time.Time, len(list)), make([]int64, len(list)), make([]int64, len(list)), make([]int64, len(list)), make([]int16, len(list))
+	for i, m := range list {
+		at[i], device[i], boot[i], seq[i], flags[i] = m.at, int64(m.device), m.boot, m.seq, int16(m.flags)
+	}
+	_, err := tx.Exec(ctx, `UPDATE position p SET flags = v.flags FROM unnest($2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[])
+		AS v (at, device, boot, seq, flags) WHERE p.subject_id = $1 AND p.fix_at = v.at AND p.device_id = v.device AND p.boot = v.boot AND p.seq = v.seq`,
+		s, at, device, boot, seq, flags)
+	if err != nil {
+		return fmt.Errorf("correct flags: %w", err)
+	}
+	return nil
+}
+
+// saveDerived writes the state, the checkpoints that hold now, and that nothing is left to derive.
+func saveDerived(ctx context.Context, tx pgx.Tx, s *subject, from time.Time, list []checkpoint, now time.Time) error {
+	if _, err := tx.Exec(ctx, `UPDATE subject_state SET dirty_from = NULL, dirty_why = NULL, dirty_since = NULL, dirty_at = NULL WHERE subject_id = $1`, s.id); err != nil {
+		return fmt.Errorf("save what was derived: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM state_checkpoint WHERE subject_id = $1 AND at >= $2`, s.id, from); err != nil {
+		return fmt.Errorf("drop checkpoints: %w", err)
+	}
+	s.checkpoints = list
+	_, err := saveStates(ctx, tx, map[id.Subject]*subject{s.id: s}, now)
+	return err
+}
+
+// writeCheckpoints keeps states as they were at some instants.
+func writeCheckpoints(ctx context.Context, tx pgx.Tx, subjects map[id.Subject]*subject) error {
+	var ids []int64
+	var at []time.Time
+	var docs []string
+	for _, s := range subjects {
+		for _, c := range s.checkpoints {
+			ids, at, docs = append(ids, int64(s.id)), append(at, c.at), append(docs, string(c.state))
+		}
+		s.checkpoints = nil
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO state_checkpoint (subject_id, at, state) SELECT DISTINCT ON (s, a) s, a, d::jsonb
+		FROM unnest($1::bigint[], $2::timestamptz[], $3::text[]) AS v (s, a, d) ORDER BY s, a
+		ON CONFLICT (subject_id, at) DO UPDATE SET state = excluded.state`, ids, at, docs)
+	if err != nil {
+		return fmt.Errorf("keep checkpoints: %w", err)
+	}
+	return nil
+}
+
+// readPast reads what history holds of a subject after a place in event order, up to an instant (zero: to its end), in event
+// order: fixes, check-ins and what devices said of themselves while they spoke for this subject.
+func readPast(ctx context.Context, q Querier, f *Facts, after Front, until time.Time, take func(*Past) error) error {
+	var devs []int64
+	var from []time.Time
+	var to []*time.Time
+	for i := range f.Bindings {
+		b := &f.Bindings[i]
+		devs, from, to = append(devs, int64(b.Device)), append(from, b.Valid.From), append(to, orNull(b.Valid.Until))
+	}
+	rows, err := q.Query(ctx, `
+		SELECT p.fix_at AS at, p.device_id, p.boot, p.seq, p.received_at, p.answers, p.skew_ms, CASE WHEN c.device_id IS NULL THEN 'fix' ELSE 'checkin' END,
+		       p.lon_e7, p.lat_e7, p.accuracy_m, p.method, p.flags, p.battery, p.strap, p.charging, p.cell, p.operator, NULL::text AS last_gasp
+		  FROM position p LEFT JOIN check_in c ON c.device_id = p.device_id AND c.boot = p.boot AND c.seq = p.seq AND c.subject_id = p.subject_id
+		 WHERE p.subject_id = $1 AND p.fix_at >= $2 AND ($3::timestamptz IS NULL OR p.fix_at < $3)
+		UNION ALL
+		SELECT c.at, c.device_id, c.boot, c.seq, c.received_at, c.answers, NULL, 'checkin', NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL
+		  FROM check_in c WHERE c.subject_id = $1 AND c.at >= $2 AND ($3::timestamptz IS NULL OR c.at < $3) AND NOT EXISTS (SELECT FROM position p
+		       WHERE p.subject_id = c.subject_id AND p.fix_at = c.at AND p.device_id = c.device_id AND p.boot = c.boot AND p.seq = c.seq)
+		UNION ALL
+		SELECT s.at, s.device_id, s.boot, s.seq, s.received_at, NULL, NULL, 'status', NULL, NULL, NULL, NULL, 0, s.battery, s.strap, s.charging, s.cell, s.operator, s.last_gasp
+		  FROM unnest($4::bigint[], $5::timestamptz[], $6::timestamptz[]) AS b (device, since, until)
+		  JOIN device_status s ON s.device_id = b.device AND s.at >= greatest(b.since, $2) AND (b.until IS NULL OR s.at < b.until)
+		 WHERE $3::timestamptz IS NULL OR s.at < $3
+		 ORDER BY 1, 2, 3, 4`, f.Subject, after.At, orNull(until), devs, from, to)
+	if err != nil {
+		return fmt.Errorf("read history: %w", err)
+	}
+	defer rows.Close()
+	var r pastRow
+	for rows.Next() {
+		if err := r.scan(rows); err != nil {
+			return fmt.Errorf("read history: %w", err)
+		}
+		p := r.past(f)
+		if p.Binding == nil { // its binding was corrected since: it speaks for nobody we know
+			continue
+		}
+		if after.after(&Input{At: p.Observation.At, Observed: &p.Observation, Binding: p.Binding}) {
+			continue
+		}
+		if err := take(p); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read history: %w", err)
+	}
+	return nil
+}
+
+// pastRow is one row of readPast.
+type pastRow struct {
+	at, received           time.Time
+	device                 id.Device
+	boot, seq              int64
+	answers                *int64
+	skew                   *int32
+	kind                   devices.Kind
+	lonE7, latE7           *int32
+	accuracy               *float32
+	method                 *int16
+	flags                  int16
+	battery, strap         *int16
+	charging               *bool
+	cell, operator, lastly *string
+}
+
+func (r *pastRow) scan(rows pgx.Rows) error {
+	*r = pastRow{}
+	return rows.Scan(&r.at, &r.device, &r.boot, &r.seq, &r.received, &r.answers, &r.skew, &r.kind, &r.lonE7, &r.latE7, &r.accuracy, &r.method, &r.flags,
+		&r.battery, &r.strap, &r.charging, &r.cell, &r.operator, &r.lastly)
+}
+
+func (r *pastRow) past(f *Facts) *Past {
+	p := &Past{Flags: Flag(r.flags), Binding: f.bindingOf(r.device, r.at)}
+	o := &p.Observation
+	*o = devices.Observation{Kind: r.kind, Boot: r.boot, Seq: r.seq, At: r.at.UTC(), ReceivedAt: r.received.UTC()}
+	if r.answers != nil {
+		o.Answers = id.Check(*r.answers)
+		p.Flags |= Answer
+	}
+	if r.skew != nil {
+		o.SentAt = o.ReceivedAt.Add(-time.Duration(*r.skew) * time.Millisecond)
+	}
+	if r.lonE7 != nil {
+		o.Place = &devices.Place{Lon: float64(*r.lonE7) / 1e7, Lat: float64(*r.latE7) / 1e7, Speed: -1, Satellites: -1, Datum: devices.WGS84}
+		if r.accuracy != nil {
+			o.Place.Accuracy = float64(*r.accuracy)
+		}
+		if r.method != nil {
+			o.Place.Method = devices.Method(*r.method)
+		}
+	}
+	h := &o.Health
+	if r.battery != nil {
+		v := int(*r.battery)
+		h.Battery = &v
+	}
+	if r.strap != nil {
+		h.Strap = devices.Strap(*r.strap)
+	}
+	h.Charging = r.charging
+	for to, v := range map[*string]*string{&h.Cell: r.cell, &h.Operator: r.operator, &h.LastGasp: r.lastly} {
+		if v != nil {
+			*to = *v
+		}
+	}
+	return p
+}
+
+// bindingOf is the binding of a device at t.
+func (f *Facts) bindingOf(d id.Device, t time.Time) *BindingFact {
+	for i := range f.Bindings {
+		if b := &f.Bindings[i]; b.Device == d && b.Valid.Contains(t) {
+			return b
+		}
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+-- Evaluation in event order: the past is derived again when something bears on it that was not known.
+
+-- Which kinds of rules and violations there are the registry in geofence says; a list here would be a second one.
+ALTER TABLE rule DROP CONSTRAINT rule_kind_check, DROP CONSTRAINT rule_check;
+ALTER TABLE violation DROP CONSTRAINT violation_kind_check;
+
+-- From dirty_from on the subject is to be derived again; why is the first cause, a fact before late data. Machine times
+-- say since when, and when last: a backlog is waited for, but not for ever.
+ALTER TABLE subject_state ADD dirty_from timestamptz, ADD dirty_why jsonb, ADD dirty_since timestamptz, ADD dirty_at timestamptz,
+    ADD CHECK ((dirty_from IS NULL) = (dirty_since IS NULL) AND (dirty_from IS NULL) = (dirty_at IS NULL));
+CREATE INDEX subject_state_dirty ON subject_state (dirty_since) WHERE dirty_from IS NOT NULL;
+
+-- As in 004, and where the fact reaches back before now the past is derived again from there: who, when and why is in why.
+DROP FUNCTION facts_changed(bigint[], timestamptz);
+CREATE FUNCTION facts_changed(subjects bigint[], now timestamptz, since timestamptz DEFAULT NULL, why jsonb DEFAULT NULL) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO subject_state (subject_id) SELECT DISTINCT s FROM unnest(subjects) s ORDER BY s ON CONFLICT DO NOTHING;
+    PERFORM FROM subject_state WHERE subject_id = ANY (subjects) ORDER BY subject_id FOR UPDATE;
+    UPDATE subject_state SET facts = facts + 1, next_due = least(next_due, now) WHERE subject_id = ANY (subjects);
+    IF since < now THEN
+        UPDATE subject_state SET dirty_from = least(dirty_from, since), dirty_why = coalesce(why, dirty_why),
+               dirty_since = coalesce(dirty_since, clock_timestamp()), dirty_at = clock_timestamp()
+         WHERE subject_id = ANY (subjects);
+    END IF;
+END $$;
+
+-- The state of a subject when everything up to an instant had been judged: one an hour, and before each opening. Deriving
+-- again starts from the last one before what changed.
+CREATE TABLE state_checkpoint (
+    subject_id bigint      NOT NULL REFERENCES subject,
+    at         timestamptz NOT NULL,
+    state      jsonb       NOT NULL,
+    PRIMARY KEY (subject_id, at)
+);
+CREATE INDEX state_checkpoint_at ON state_checkpoint USING brin (at);
+
+-- When we did not listen: nobody is silent to the deaf. Domain time.
+CREATE TABLE deaf (
+    deaf_id     bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    during      tstzrange   NOT NULL CHECK (NOT isempty(during) AND NOT lower_inf(during) AND NOT upper_inf(during)),
+    cause       text        NOT NULL CHECK (cause IN ('server_down', 'broker_away', 'backlog')),
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    EXCLUDE USING gist (during WITH &&)
+);
+-- One row: up to when somebody listened.
+CREATE TABLE listening (
+    one boolean     PRIMARY KEY DEFAULT true CHECK (one),
+    at  timestamptz NOT NULL
+);
+
+ALTER TABLE check_demand ADD because_at timestamptz;              -- of the fix that made a rule ask
+ALTER TABLE violation ADD merged_into bigint REFERENCES violation; -- withdrawn: the episode it turned out to be part of
+CREATE INDEX device_status_at ON device_status (device_id, at);
+
+---- create above / drop below ----
+DROP INDEX device_status_at;
+ALTER TABLE violation DROP merged_into;
+ALTER TABLE check_demand DROP because_at;
+DROP TABLE listening, deaf, state_checkpoint;
+DROP FUNCTION facts_changed(bigint[], timestamptz, timestamptz, jsonb);
+CREATE FUNCTION facts_changed(subjects bigint[], now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO subject_state (subject_id) SELECT DISTINCT s FROM unnest(subjects) s ORDER BY s ON CONFLICT DO NOTHING;
+    PERFORM FROM subject_state WHERE subject_id = ANY (subjects) ORDER BY subject_id FOR UPDATE;
+    UPDATE subject_state SET facts = facts + 1, next_due = least(next_due, now) WHERE subject_id = ANY (subjects);
+END $$;
+ALTER TABLE subject_state DROP dirty_from, DROP dirty_why, DROP dirty_since, DROP dirty_at;
+ALTER TABLE violation ADD CONSTRAINT violation_kind_check CHECK (kind IN ('left_zone', 'entered_zone', 'passed_through', 'device_silent', 'check_unanswered'));
+ALTER TABLE rule ADD CONSTRAINT rule_kind_check CHECK (kind IN ('stay_in', 'keep_out', 'silence')),
+    ADD CONSTRAINT rule_check CHECK ((kind = 'silence') = (zone_id IS NULL));
