@@ -346,7 +346,7 @@ func (t token) method() (Method, Fault) {
 	return 0, Fault{OutOfRange, "method", "none of the methods we know"}
 }
 
-var strapNames = [...]string{StrapUnknown: "unknown", StrapClosed: "closed", StrapOpen: "open"}
+var strapNames = [...]string{StrapUnknown: "unknown", StrapClosed: "closed", StrapOpen: "open", CaseOpen: "case_open"}
 
 // String is the strap as it stands on the wire.
 func (s Strap) String() string {

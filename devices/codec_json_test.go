@@ -330,7 +330,7 @@ func drawFix(t *rapid.T) Observation {
 			Accuracy: rapid.Float64Range(0, 500).Draw(t, "acc"), Speed: -1, Satellites: -1,
 			Method: Method(rapid.Int16Range(1, 4).Draw(t, "method")),
 		},
-		Health:  Health{Battery: &battery, Strap: Strap(rapid.Int16Range(0, 2).Draw(t, "strap"))},
+		Health:  Health{Battery: &battery, Strap: Strap(rapid.Int16Range(0, 3).Draw(t, "strap"))},
 		Answers: 7,
 	}
 }

@@ -57,6 +57,7 @@ const (
 	StrapUnknown Strap = 0
 	StrapClosed  Strap = 1
 	StrapOpen    Strap = 2
+	CaseOpen     Strap = 3 // the case was opened
 )
 
 // Place is where a fix says the device was: degrees, WGS-84, lon before lat.

@@ -42,23 +42,17 @@ type checkpoint struct {
 	state []byte
 }
 
-// NewDerivation begins at a state: a checkpoint, or the zero State for all of the past. s is taken over.
-func NewDerivation(s State, f *Facts, asked *Asked, now time.Time) *Derivation {
+// NewDerivation begins at a checkpoint; where there is none s is the zero State, and it begins where evaluation did (since),
+// or where the stretch to derive begins.
+func NewDerivation(s State, f *Facts, asked *Asked, since, from, now time.Time) *Derivation {
 	if asked == nil {
 		asked = &Asked{}
 	}
+	if s.Since.IsZero() {
+		s.begin(f, since, earlier(since, from))
+	}
 	base := s
 	return &Derivation{base: &base, State: s.clone(), Facts: f, Now: now, Asked: asked, Episodes: Standing(&base), asks: map[RuleID]*Ask{}}
-}
-
-// begin makes the zero State one that begins where evaluation began, or earlier where the stretch to derive does.
-func (s *State) begin(since, from time.Time) {
-	if s.Since.IsZero() {
-		s.Since, s.Front.At = since, since
-		if from.Before(since) {
-			s.Front.At = from
-		}
-	}
 }
 
 // Past is one observation out of history.

@@ -27,12 +27,18 @@ func NextDue(s *State, f *Facts, after time.Time) time.Time {
 	var next soonest
 	for i := range f.Rules {
 		r := &f.Rules[i]
-		k, ok := kinds[r.Kind]
-		if !ok {
+		k := kinds[r.Kind]
+		if k == nil {
 			continue
 		}
 		next.takeAfter(r.Valid.From, after)
 		if !r.Valid.Contains(after) {
+			continue
+		}
+		in, span := f.span(r, after)
+		next.takeAfter(span.Until, after)
+		if !in && !k.times {
+			next.takeAfter(r.Valid.Until, after)
 			continue
 		}
 		next.take(k.due(s, f, r, s.find(r.ID), after))
@@ -42,7 +48,35 @@ func NextDue(s *State, f *Facts, after time.Time) time.Time {
 			next.takeAfter(z.Valid.Until, after)
 		}
 	}
+	for i := range f.Attachments {
+		next.takeAfter(f.Attachments[i].At, after)
+	}
 	return next.Time
+}
+
+// span is whether a rule's schedule lets it apply at t, and the interval around t in which that does not change.
+func (f *Facts) span(r *Rule, t time.Time) (bool, Interval) {
+	if r.Schedule == 0 {
+		return true, Interval{}
+	}
+	out := Interval{} // where no version says anything
+	for _, v := range f.Schedules[r.Schedule] {
+		if v.Valid.Contains(t) {
+			in, span := v.At(t, f.Calendar)
+			span.From = later(span.From, v.Valid.From)
+			if u := v.Valid.Until; !u.IsZero() && (span.Until.IsZero() || u.Before(span.Until)) {
+				span.Until = u
+			}
+			return in, span
+		}
+		if u := v.Valid.Until; !u.IsZero() && !u.After(t) {
+			out.From = later(out.From, u)
+		}
+		if v.Valid.From.After(t) && (out.Until.IsZero() || v.Valid.From.Before(out.Until)) {
+			out.Until = v.Valid.From
+		}
+	}
+	return false, out
 }
 
 // binding is the device of a class that speaks for the subject at t.

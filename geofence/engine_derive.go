@@ -114,13 +114,12 @@ func (e *Engine) deriveFrom(ctx context.Context, tx pgx.Tx, s *subject, from, no
 	if err != nil {
 		return nil, err
 	}
-	base.begin(s.state.Since, from)
 	asked, err := loadAsked(ctx, tx, s.id, base.Front.At)
 	if err != nil {
 		return nil, err
 	}
-	d := NewDerivation(base, s.known.facts, asked, now)
-	if err := readPast(ctx, tx, s.known.facts, base.Front, time.Time{}, d.Take); err != nil {
+	d := NewDerivation(base, s.known.facts, asked, s.state.Since, from, now)
+	if err := readPast(ctx, tx, s.known.facts, d.base.Front, time.Time{}, d.Take); err != nil {
 		return nil, err
 	}
 	d.Finish(s.state.Front.At)

@@ -22,8 +22,18 @@ type kind interface {
 	due(s *State, f *Facts, r *Rule, rs *RuleState, after time.Time) time.Time
 }
 
-// kinds is the registry; each kind_*.go enters itself.
-var kinds = map[RuleKind]kind{}
+// kindSpec is what a kind of rule is: how it judges, and which rules of it may be recorded.
+type kindSpec struct {
+	kind
+	zones  []Purpose     // what its zone is for; none: it is about no zone
+	timed  bool          // it is about a schedule
+	times  bool          // it looks at its schedule itself: it judges outside of its windows too
+	fewest int           // count is no less; 0: 1
+	usual  func(*Params) // its defaults that differ from those of all
+}
+
+// kinds is the registry; each kind_*.go enters itself, and adding one touches no other file of this package.
+var kinds = map[RuleKind]*kindSpec{}
 
 // evaluation is one call of Evaluate.
 type evaluation struct {
@@ -51,7 +61,7 @@ func Evaluate(s *State, in *Input, f *Facts, out []Effect) []Effect {
 		s.work = new(work)
 	}
 	if s.Since.IsZero() {
-		s.Since, s.Front = in.At, Front{At: in.At} // what was due before nobody waited for
+		s.begin(f, in.At, in.At)
 	}
 	e := &s.work.evaluation
 	*e = evaluation{s: s, in: in, f: f, out: out}
@@ -110,6 +120,13 @@ func (e *evaluation) fire(t time.Time) {
 	}
 }
 
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return b
@@ -120,6 +137,7 @@ func later(a, b time.Time) time.Time {
 // tick judges the present at an instant: what ended, what began, what is due.
 func (e *evaluation) tick(at time.Time) {
 	e.at, e.o = at, nil
+	e.attachments()
 	e.end()
 	for i := range e.f.Rules {
 		k, r, rs := e.valid(i)
@@ -146,6 +164,7 @@ func (e *evaluation) tick(at time.Time) {
 func (e *evaluation) observe() {
 	ch := &e.s.Channel[channelIndex(e.in.Binding.Class)]
 	ch.HeardAt = later(e.at, ch.HeardAt)
+	e.strap()
 	for i := range e.f.Rules {
 		if k, r, rs := e.valid(i); k != nil {
 			k.heard(e, r, rs)
@@ -159,8 +178,8 @@ func (e *evaluation) observe() {
 // valid returns a rule that is in force at the instant with its kind and state; no kind where it is not.
 func (e *evaluation) valid(i int) (kind, *Rule, *RuleState) {
 	r := &e.f.Rules[i]
-	if k, ok := kinds[r.Kind]; ok && r.Valid.Contains(e.at) && e.inForce(i) {
-		return k, r, e.s.rule(r.ID)
+	if k := kinds[r.Kind]; k != nil && r.Valid.Contains(e.at) && (k.times || e.inForce(i)) {
+		return k.kind, r, e.s.rule(r.ID)
 	}
 	return nil, nil, nil
 }
@@ -195,14 +214,18 @@ func (e *evaluation) rule(r RuleID) (last *Rule, now bool) {
 			if !x.Valid.From.After(e.at) && (last == nil || last.Valid.From.Before(x.Valid.From)) {
 				last = x
 			}
-			now = now || x.Valid.Contains(e.at) && e.inForce(i)
+			k := kinds[x.Kind]
+			now = now || x.Valid.Contains(e.at) && (k != nil && k.times || e.inForce(i))
 		}
 	}
 	return last, now
 }
 
 // inForce reports whether the schedule of a rule lets it apply at the instant.
-func (e *evaluation) inForce(int) bool { return true }
+func (e *evaluation) inForce(i int) bool {
+	in, _ := e.f.span(&e.f.Rules[i], e.at)
+	return in
+}
 
 // closeAll ends what a rule left open: nobody wants to know any more.
 func (e *evaluation) closeAll(r *Rule, rs *RuleState, at time.Time) {
@@ -239,6 +262,9 @@ func (e *evaluation) place(ch *Channel) {
 	m.Accuracy = usual.accuracy(m.Method, m.Claimed)
 	if e.in.Now.Sub(e.at) > usual.LateAfter {
 		e.in.Flags |= Late
+	}
+	if e.s.Loose != nil {
+		e.in.Flags |= Detached
 	}
 	if len(ch.Recent) > 0 && e.in.Flags.moves() {
 		e.plausible(ch, &m)

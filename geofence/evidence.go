@@ -18,6 +18,7 @@ type Evidence struct {
 	Now        time.Time     `json:"now"`                  // domain time of the decision
 	HeardAt    time.Time     `json:"heard_at,omitzero"`    // silence: since when
 	ExpectedS  float64       `json:"expected_s,omitempty"` // silence: how often it is expected to speak
+	Battery    *int          `json:"battery,omitempty"`    // per cent
 	AskedAt    time.Time     `json:"asked_at,omitzero"`    // an unanswered check: when it was asked
 	Engine     string        `json:"engine"`
 }

@@ -10,7 +10,8 @@ const (
 	Late                        // older than the lateness limit when it came (R36)
 	Answer                      // answers a check
 	Frozen                      // the same to the centimetre, again and again: a receiver that has stuck
+	Detached                    // the device may not be on the person: it speaks for itself (R122)
 )
 
 // moves reports whether a fix with these flags takes part in decisions.
-func (f Flag) moves() bool { return f&(OutOfOrder|Impossible|Skewed|Frozen) == 0 }
+func (f Flag) moves() bool { return f&(OutOfOrder|Impossible|Skewed|Frozen|Detached) == 0 }

@@ -118,7 +118,8 @@ func (b breach) opens(e *evaluation, r *Rule, rs *RuleState, class devices.Class
 	if z := e.zone(r); z.Valid.From.After(at) {
 		at = z.Valid.From
 	}
-	at = later(at, rs.ClosedAt) // one after the other, whichever channel tells it
+	_, span := e.f.span(r, e.at)
+	at = later(later(at, span.From), rs.ClosedAt) // one after the other, whichever channel tells it
 	b.clear(e, r, rs, class, answered)
 	rs.opens(b.kind, class, at)
 	rs.Margin = b.depth(run[len(run)-1])
@@ -293,8 +294,8 @@ func (b breach) due(_ *State, f *Facts, r *Rule, rs *RuleState, after time.Time)
 // that leaves the person, not on how they came there.
 func (b breach) rejudge(e *evaluation, r *Rule, rs *RuleState) {
 	z := e.zone(r)
-	if z == nil {
-		return // tick ends what is open
+	if z == nil || e.s.Loose != nil {
+		return // tick ends what is open; and where the device is is not where the person is
 	}
 	for c := range e.s.Channel {
 		class, recent := classOf(c), e.s.Channel[c].Recent

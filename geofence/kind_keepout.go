@@ -7,14 +7,14 @@ import "time"
 type keepOut struct{ breach }
 
 func init() {
-	kinds[KeepOut] = keepOut{breach{
+	kinds[KeepOut] = &kindSpec{zones: []Purpose{Prohibited, Attention}, usual: func(p *Params) { p.Grace, p.Band = 0, 0 }, kind: keepOut{breach{
 		kind:   EnteredZone,
 		wrong:  func(_ *Params, m Mark) bool { return m.Verdict == Inside },
 		right:  func(m Mark) bool { return m.Verdict == Outside },
 		depth:  func(m Mark) int64 { return -m.Margin },
 		holds:  passing,
 		before: passage,
-	}}
+	}}}
 }
 
 // passing reports whether a run of fixes in the zone may yet turn out to be a passage: fast, and short.

@@ -4,12 +4,12 @@ package geofence
 type stayIn struct{ breach }
 
 func init() {
-	kinds[StayIn] = stayIn{breach{
+	kinds[StayIn] = &kindSpec{zones: []Purpose{Activity, Destination}, fewest: 2, kind: stayIn{breach{
 		kind: LeftZone,
 		wrong: func(p *Params, m Mark) bool {
 			return m.Verdict == Outside && m.Margin-m.Accuracy > centimetres(p.Band)
 		},
 		right: func(m Mark) bool { return m.Verdict == Inside },
 		depth: func(m Mark) int64 { return m.Margin },
-	}}
+	}}}
 }

@@ -25,6 +25,9 @@ type Params struct {
 	SilentAfter      time.Duration // silence is no shorter than this
 	SilentFactor     float64       // nor than so many expected intervals
 	Class            devices.Class // whose silence
+	DwellAfter       time.Duration // who stays so long in a place of attention dwells there
+	ApartM           float64       // wristband and phone further from one another than this are apart, metres
+	BatteryLow       int           // per cent
 	LateAfter        time.Duration // a fix older than this when it comes is for review (R36)
 	FloorGNSS        float64       // accuracy is never trusted below these, metres
 	FloorWiFi        float64
@@ -38,11 +41,11 @@ func DefaultParams(k RuleKind) Params {
 	p := Params{
 		Count: 2, Grace: usualGrace, Band: 50, WaiveMargin: 500, Independent: 10 * time.Second, AskWithin: 10 * time.Minute,
 		AskAgain: time.Hour, PassGap: 3 * time.Minute, PassSpeed: 8, PassDwell: 2 * time.Minute, SilentAfter: 30 * time.Minute, SilentFactor: 3,
-		Class: devices.Wristband, LateAfter: 15 * time.Minute,
+		DwellAfter: time.Hour, ApartM: 300, BatteryLow: 20, Class: devices.Wristband, LateAfter: 15 * time.Minute,
 		FloorGNSS: 10, FloorWiFi: 50, FloorCell: 500, FloorRF: 30, FastestPlausible: 120, // trains make 97
 	}
-	if k == KeepOut {
-		p.Grace, p.Band = 0, 0
+	if s := kinds[k]; s != nil && s.usual != nil {
+		s.usual(&p)
 	}
 	return p
 }
@@ -62,6 +65,9 @@ type paramsJSON struct {
 	SilentAfterS *float64       `json:"silent_after_s,omitempty"`
 	SilentFactor *float64       `json:"silent_factor,omitempty"`
 	Class        *devices.Class `json:"class,omitempty"`
+	DwellAfterS  *float64       `json:"dwell_after_s,omitempty"`
+	ApartM       *float64       `json:"apart_m,omitempty"`
+	BatteryLow   *int           `json:"battery_low_pct,omitempty"`
 	LateAfterS   *float64       `json:"late_after_s,omitempty"`
 	FloorGNSSM   *float64       `json:"floor_gnss_m,omitempty"`
 	FloorWiFiM   *float64       `json:"floor_wifi_m,omitempty"`
@@ -93,7 +99,7 @@ func (j *paramsJSON) over(p *Params) (wrong error) {
 		v  *float64
 	}{
 		{&p.Grace, j.GraceS}, {&p.Independent, j.IndependentS}, {&p.AskWithin, j.AskWithinS}, {&p.AskAgain, j.AskAgainS}, {&p.PassGap, j.PassGapS},
-		{&p.PassDwell, j.PassDwellS}, {&p.SilentAfter, j.SilentAfterS}, {&p.LateAfter, j.LateAfterS},
+		{&p.PassDwell, j.PassDwellS}, {&p.DwellAfter, j.DwellAfterS}, {&p.SilentAfter, j.SilentAfterS}, {&p.LateAfter, j.LateAfterS},
 	} {
 		switch {
 		case x.v == nil:
@@ -104,7 +110,7 @@ func (j *paramsJSON) over(p *Params) (wrong error) {
 		}
 	}
 	for _, x := range []struct{ to, v *float64 }{
-		{&p.Band, j.BandM}, {&p.WaiveMargin, j.WaiveM}, {&p.PassSpeed, j.PassSpeedMPS}, {&p.SilentFactor, j.SilentFactor}, {&p.FloorGNSS, j.FloorGNSSM},
+		{&p.Band, j.BandM}, {&p.WaiveMargin, j.WaiveM}, {&p.PassSpeed, j.PassSpeedMPS}, {&p.SilentFactor, j.SilentFactor}, {&p.ApartM, j.ApartM}, {&p.FloorGNSS, j.FloorGNSSM},
 		{&p.FloorWiFi, j.FloorWiFiM}, {&p.FloorCell, j.FloorCellM}, {&p.FloorRF, j.FloorRFM}, {&p.FastestPlausible, j.FastestMPS},
 	} {
 		if x.v != nil {
@@ -113,6 +119,9 @@ func (j *paramsJSON) over(p *Params) (wrong error) {
 	}
 	if j.Count != nil {
 		p.Count = *j.Count
+	}
+	if j.BatteryLow != nil {
+		p.BatteryLow = *j.BatteryLow
 	}
 	if j.Class != nil {
 		p.Class = *j.Class
@@ -127,16 +136,16 @@ const (
 )
 
 func (p *Params) check(k RuleKind) error {
-	fewest := 2
-	if k == KeepOut {
-		fewest = 1 // to enter may be told from less (R24)
+	fewest := 1 // to enter may be told from less (R24)
+	if s := kinds[k]; s != nil {
+		fewest = max(s.fewest, 1)
 	}
 	switch {
 	case p.Count < fewest || p.Count > mostFixes:
 		return fmt.Errorf("params: count: %d to %d; a single fix never decides that somebody left (R24)", fewest, mostFixes)
-	case p.Band < 0 || p.WaiveMargin < 0 || p.PassSpeed < 0:
+	case p.Band < 0 || p.WaiveMargin < 0 || p.PassSpeed < 0 || p.ApartM < 0 || p.BatteryLow < 0 || p.BatteryLow > 100:
 		return fmt.Errorf("params: a threshold below zero")
-	case max(p.Band, p.WaiveMargin, p.FloorGNSS, p.FloorWiFi, p.FloorCell, p.FloorRF) > 1e6 || p.SilentFactor > 1000:
+	case max(p.Band, p.WaiveMargin, p.ApartM, p.FloorGNSS, p.FloorWiFi, p.FloorCell, p.FloorRF) > 1e6 || p.SilentFactor > 1000:
 		return fmt.Errorf("params: a threshold beyond anything that happens")
 	case p.AskWithin < time.Minute || p.SilentAfter < time.Minute || p.SilentFactor < 1:
 		return fmt.Errorf("params: ask_within_s and silent_after_s are at least 60, silent_factor at least 1")
@@ -152,7 +161,7 @@ func (p *Params) check(k RuleKind) error {
 func (p Params) MarshalJSON() ([]byte, error) {
 	s := func(d time.Duration) *float64 { v := d.Seconds(); return &v }
 	return json.Marshal(paramsJSON{&p.Count, s(p.Grace), &p.Band, &p.WaiveMargin, s(p.Independent), s(p.AskWithin), s(p.AskAgain),
-		s(p.PassGap), &p.PassSpeed, s(p.PassDwell), s(p.SilentAfter), &p.SilentFactor, &p.Class, s(p.LateAfter), &p.FloorGNSS, &p.FloorWiFi, &p.FloorCell, &p.FloorRF, &p.FastestPlausible})
+		s(p.PassGap), &p.PassSpeed, s(p.PassDwell), s(p.SilentAfter), &p.SilentFactor, &p.Class, s(p.DwellAfter), &p.ApartM, &p.BatteryLow, s(p.LateAfter), &p.FloorGNSS, &p.FloorWiFi, &p.FloorCell, &p.FloorRF, &p.FastestPlausible})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote: evidence says every threshold.

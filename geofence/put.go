@@ -35,8 +35,9 @@ type RuleSpec struct {
 	Basis      string // legal_basis.code
 	DocumentNo string // the judgment, order or decision it rests on
 	Params     json.RawMessage
-	From       time.Time // zero: from now on
-	Until      time.Time // zero: open
+	Schedule   ScheduleID // 0: always
+	From       time.Time  // zero: from now on
+	Until      time.Time  // zero: open
 }
 
 // Reason says why a zone or a rule was refused; the console has a sentence for each.
@@ -59,6 +60,9 @@ const (
 	WrongPurpose    Reason = "wrong_purpose" // a rule of this kind is not about such a zone
 	NoBasis         Reason = "no_basis"      // no such legal basis, or not in force then (R15)
 	NoDocument      Reason = "no_document"   // a prohibition is an order somebody can read
+	NoSuchSchedule  Reason = "no_such_schedule"
+	NeedsSchedule   Reason = "needs_schedule"
+	BadSchedule     Reason = "bad_schedule"
 	BadParams       Reason = "bad_params"
 	EmptyInterval   Reason = "empty_interval"
 )
@@ -82,12 +86,6 @@ func (r *Refused) Error() string {
 }
 
 var purposes = map[Purpose]bool{Activity: true, Prohibited: true, Destination: true, Attention: true}
-
-// about says which zones a rule of a kind is about; a kind that is not in it takes none.
-var about = map[RuleKind]map[Purpose]bool{
-	StayIn:  {Activity: true, Destination: true},
-	KeepOut: {Prohibited: true, Attention: true},
-}
 
 // check says what is wrong before the database is asked, and makes the geometry of a polygon a multipolygon.
 func (z *ZoneSpec) check() error {
@@ -127,14 +125,17 @@ func (z *ZoneSpec) check() error {
 
 // check says what is wrong with a rule by itself.
 func (r *RuleSpec) check() error {
-	_, hasZone := about[r.Kind]
+	k := kinds[r.Kind]
+	hasZone := k != nil && len(k.zones) > 0
 	switch {
-	case kinds[r.Kind] == nil:
+	case k == nil:
 		return &Refused{Field: "kind", Reason: BadKind, Detail: "no such kind of rule"}
 	case hasZone && r.Zone == 0:
 		return &Refused{Field: "zone", Reason: KindNeedsZone, Detail: "a rule of this kind is about a zone"}
 	case !hasZone && r.Zone != 0:
 		return &Refused{Field: "zone", Reason: KindTakesNoZone, Detail: "a rule of this kind is about no zone"}
+	case k.timed && r.Schedule == 0:
+		return &Refused{Field: "schedule", Reason: NeedsSchedule, Detail: "a rule of this kind says when"}
 	case !r.Until.IsZero() && !r.From.Before(r.Until):
 		return &Refused{Field: "until", Reason: EmptyInterval, Detail: "later than it begins"}
 	case r.Basis == "prohibition" && r.DocumentNo == "":

@@ -147,7 +147,7 @@ func TestBacklogFromBeforeTheEnd_R36(t *testing.T) {
 	w.fix(0, 0, 8)
 	w.facts.Rules[0].Valid.Until = t0.Add(time.Hour)
 	w.tick(time.Hour)
-	d := NewDerivation(State{Since: t0, Front: Front{At: t0}}, &w.facts, nil, t0.Add(2*time.Hour))
+	d := NewDerivation(State{}, &w.facts, nil, t0, t0, t0.Add(2*time.Hour))
 	for n := range 5 {
 		at := t0.Add(time.Duration(30+n) * time.Minute)
 		o := devices.Observation{Seq: int64(100 + n), At: at, Place: &devices.Place{Lon: 113.36, Lat: 30.65, Accuracy: 8, Method: devices.MethodGNSS}}

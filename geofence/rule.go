@@ -11,6 +11,7 @@ import (
 type (
 	ZoneID      int64
 	RuleID      int64
+	ScheduleID  int64
 	ViolationID int64
 )
 
@@ -52,6 +53,7 @@ type Rule struct {
 	Basis      string // legal_basis.code
 	DocumentNo string
 	Params     Params
+	Schedule   ScheduleID // 0: always
 	Valid      Interval
 }
 
@@ -71,8 +73,11 @@ type Facts struct {
 	Subject     id.Subject
 	Version     int64 // subject_state.facts at which it was read
 	Bindings    []BindingFact
-	Authorities []Interval         // valid authorities (社区矫正法 29)
-	Rules       []Rule             // ordered by ID, Version
-	Zones       map[ZoneID][]*Zone // versions by validity, oldest first
-	Deaf        []Interval         // when we did not listen, oldest first, apart
+	Authorities []Interval                       // valid authorities (社区矫正法 29)
+	Rules       []Rule                           // ordered by ID, Version
+	Zones       map[ZoneID][]*Zone               // versions by validity, oldest first
+	Schedules   map[ScheduleID][]ScheduleVersion // by validity, oldest first
+	Calendar    *Calendar
+	Attachments []AttachmentFact // what is known of the device being on the person, oldest first
+	Deaf        []Interval       // when we did not listen, oldest first, apart
 }

@@ -41,6 +41,8 @@ type State struct {
 	Facts   int64       `json:"facts,omitempty"` // Facts.Version the present was last judged on by the clock
 	Since   time.Time   `json:"since,omitzero"`  // when evaluation began
 	Front   Front       `json:"front,omitzero"`  // everything up to here has been judged, in event order
+	Loose   *Loose      `json:"loose,omitempty"` // the device may not be on the person; nil: it is
+	Reset   time.Time   `json:"reset,omitzero"`  // when the device was last seen on the person
 	Channel [2]Channel  `json:"ch"`              // by class: wristband, phone
 	Rules   []RuleState `json:"rules,omitempty"` // ordered by Rule
 
@@ -84,6 +86,7 @@ type RuleState struct {
 	Track       [2]Track      `json:"track"`                // by class
 	Ask         *Pending      `json:"ask,omitempty"`        // a confirming fix is being waited for
 	AskedAt     time.Time     `json:"asked,omitzero"`       // of the fix that made us ask last
+	Seen        time.Time     `json:"seen,omitzero"`        // when what the rule waits for was last told
 	Unheard     devices.Class `json:"unheard,omitempty"`    // the channel on which a check went unanswered, while that is open
 	UnheardAt   time.Time     `json:"unheard_at,omitzero"`  // since when
 }
@@ -130,10 +133,26 @@ func classOf(index int) devices.Class {
 	return devices.Phone
 }
 
+// begin is where evaluation of a subject begins: at since, or at from where the past is derived. What was due before nobody
+// waited for; what is recorded of the device being on the person holds.
+func (s *State) begin(f *Facts, since, from time.Time) {
+	s.Since, s.Front = since, Front{At: from}
+	for _, a := range f.Attachments {
+		switch {
+		case a.At.After(from):
+		case a.What == ResetConfirmed:
+			s.Loose = nil
+		case s.Loose == nil:
+			s.Loose = &Loose{a.At, Separated}
+		}
+	}
+}
+
 // clone is a copy that shares nothing.
 func (s *State) clone() State {
 	c := *s
 	c.work = nil
+	c.Loose = copied(c.Loose)
 	for i := range c.Channel {
 		ch := &c.Channel[i]
 		ch.Recent, ch.Accepted = slices.Clone(ch.Recent), slices.Clone(ch.Accepted)

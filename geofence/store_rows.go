@@ -50,7 +50,7 @@ type statusColumns struct {
 
 func (r *rows) position(o *devices.Observation, k *devices.Known, b *BindingFact, flags Flag, answers bool) {
 	p, c := o.Place, &r.p
-	if flags.moves() {
+	if (flags &^ Detached).moves() { // where a device is that may not be on the person is shown as that
 		if r.newest == nil {
 			r.newest = map[id.Subject]int{}
 		}
@@ -197,19 +197,19 @@ func (r *rows) queueCurrent(b *pgx.Batch) {
 	p := &r.p
 	subjects, at, device, method := make([]int64, 0, n), make([]time.Time, 0, n), make([]int64, 0, n), make([]int16, 0, n)
 	lon, lat := make([]float64, 0, n), make([]float64, 0, n)
-	accuracy, battery := make([]*float32, 0, n), make([]*int16, 0, n)
+	accuracy, battery, detached := make([]*float32, 0, n), make([]*int16, 0, n), make([]bool, 0, n)
 	for _, i := range r.newest {
 		subjects, at, device, method = append(subjects, p.subject[i]), append(at, p.fixAt[i]), append(device, p.device[i]), append(method, p.method[i])
 		lon, lat = append(lon, float64(p.lonE7[i])/1e7), append(lat, float64(p.latE7[i])/1e7)
-		accuracy, battery = append(accuracy, p.accuracy[i]), append(battery, p.battery[i])
+		accuracy, battery, detached = append(accuracy, p.accuracy[i]), append(battery, p.battery[i]), append(detached, Flag(p.flags[i])&Detached != 0)
 	}
-	b.Queue(`INSERT INTO current_position AS c (subject_id, geom, fix_at, device_id, accuracy_m, method, battery)
-		SELECT s, ST_SetSRID(ST_MakePoint(lon, lat), 4326), at, device, accuracy, method, battery
-		  FROM unnest($1::bigint[], $2::float8[], $3::float8[], $4::timestamptz[], $5::bigint[], $6::real[], $7::smallint[], $8::smallint[])
-		       AS v (s, lon, lat, at, device, accuracy, method, battery) ORDER BY s
+	b.Queue(`INSERT INTO current_position AS c (subject_id, geom, fix_at, device_id, accuracy_m, method, battery, detached)
+		SELECT s, ST_SetSRID(ST_MakePoint(lon, lat), 4326), at, device, accuracy, method, battery, detached
+		  FROM unnest($1::bigint[], $2::float8[], $3::float8[], $4::timestamptz[], $5::bigint[], $6::real[], $7::smallint[], $8::smallint[], $9::boolean[])
+		       AS v (s, lon, lat, at, device, accuracy, method, battery, detached) ORDER BY s
 		ON CONFLICT (subject_id) DO UPDATE SET geom = excluded.geom, fix_at = excluded.fix_at, device_id = excluded.device_id,
-			accuracy_m = excluded.accuracy_m, method = excluded.method, battery = coalesce(excluded.battery, c.battery), written_at = clock_timestamp()
-		WHERE excluded.fix_at > c.fix_at`, subjects, lon, lat, at, device, accuracy, method, battery)
+			accuracy_m = excluded.accuracy_m, method = excluded.method, battery = coalesce(excluded.battery, c.battery), detached = excluded.detached, written_at = clock_timestamp()
+		WHERE excluded.fix_at > c.fix_at`, subjects, lon, lat, at, device, accuracy, method, battery, detached)
 }
 
 // anyDigest stands for a digest that history does not hold: the sequence alone says that it was heard.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -58,9 +59,9 @@ func putRule(ctx context.Context, tx pgx.Tx, by id.Account, scope id.Org, now ti
 	if len(params) == 0 {
 		params = json.RawMessage("{}")
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO rule (rule_id, version, subject_id, kind, zone_id, legal_basis, document_no, params, valid, recorded, recorded_by)
-		VALUES ($1, $2, $3, $4, nullif($5::bigint, 0), $6, $7, $8, tstzrange($9, $10), tstzrange($11, NULL), nullif($12::bigint, 0))`,
-		r.ID, version, r.Subject, r.Kind, r.Zone, r.Basis, r.DocumentNo, string(params), r.From, orNull(r.Until), recorded, int64(by))
+	_, err = tx.Exec(ctx, `INSERT INTO rule (rule_id, version, subject_id, kind, zone_id, legal_basis, document_no, params, valid, recorded, recorded_by, schedule_id)
+		VALUES ($1, $2, $3, $4, nullif($5::bigint, 0), $6, $7, $8, tstzrange($9, $10), tstzrange($11, NULL), nullif($12::bigint, 0), nullif($13::bigint, 0))`,
+		r.ID, version, r.Subject, r.Kind, r.Zone, r.Basis, r.DocumentNo, string(params), r.From, orNull(r.Until), recorded, int64(by), r.Schedule)
 	return version, err
 }
 
@@ -73,6 +74,14 @@ func fitting(ctx context.Context, tx pgx.Tx, r *RuleSpec) error {
 	if !known {
 		return &Refused{Field: "legal_basis", Reason: NoBasis, Detail: "every rule rests on a legal basis in force when it begins (社区矫正法 34)"}
 	}
+	if r.Schedule != 0 {
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM schedule WHERE schedule_id = $1)`, r.Schedule).Scan(&known); err != nil {
+			return err
+		}
+		if !known {
+			return &Refused{Field: "schedule", Reason: NoSuchSchedule, Detail: "no such schedule"}
+		}
+	}
 	if r.Zone == 0 {
 		return nil
 	}
@@ -83,7 +92,7 @@ func fitting(ctx context.Context, tx pgx.Tx, r *RuleSpec) error {
 		return &Refused{Field: "zone", Reason: NoSuchZone, Detail: "no such zone"}
 	case err != nil:
 		return err
-	case !about[r.Kind][purpose]:
+	case !slices.Contains(kinds[r.Kind].zones, purpose):
 		return &Refused{Field: "zone", Reason: WrongPurpose, Detail: fmt.Sprintf("a rule of kind %s is not about a zone of purpose %s", r.Kind, purpose)}
 	case purpose == Prohibited && r.Basis != "prohibition":
 		return &Refused{Field: "legal_basis", Reason: WrongPurpose, Detail: "a prohibited zone rests on a prohibition order (刑法 38、72)"}
@@ -114,7 +123,7 @@ func succeedRule(ctx context.Context, tx pgx.Tx, now time.Time, r RuleID, s id.S
 		return 0, now, &Refused{Field: "rule", Reason: NoSuchRule, Detail: "no such rule of this subject"}
 	}
 	return succeed(ctx, tx, now, from, until, versioned{table: "rule", key: "rule_id", id: int64(r),
-		columns: "subject_id, kind, zone_id, legal_basis, document_no, params"})
+		columns: "subject_id, kind, zone_id, legal_basis, document_no, params, schedule_id"})
 }
 
 // EndRule ends a rule at an instant; what it found before stays.

@@ -203,6 +203,12 @@ func (e *Engine) readFacts(ctx context.Context, tx pgx.Tx, ids []id.Subject) (ma
 	if err := readOffices(ctx, tx, ids, out); err != nil {
 		return nil, err
 	}
+	if err := readAttachments(ctx, tx, ids, out); err != nil {
+		return nil, err
+	}
+	if err := readDeaf(ctx, tx, out); err != nil {
+		return nil, err
+	}
 	return out, e.readRules(ctx, tx, ids, out)
 }
 
@@ -259,27 +265,33 @@ func between(from, until *time.Time) (v Interval) {
 
 // readRules reads rules and the zones they are about.
 func (e *Engine) readRules(ctx context.Context, tx pgx.Tx, ids []id.Subject, out map[id.Subject]*subjectFacts) error {
-	rows, err := tx.Query(ctx, `SELECT rule_id, version, subject_id, kind, coalesce(zone_id, 0), legal_basis, document_no, params, lower(valid), upper(valid)
+	rows, err := tx.Query(ctx, `SELECT rule_id, version, subject_id, kind, coalesce(zone_id, 0), legal_basis, document_no, params, coalesce(schedule_id, 0), lower(valid), upper(valid)
 		FROM rule WHERE subject_id = ANY ($1) AND upper_inf(recorded) ORDER BY subject_id, rule_id, version`, ids)
 	if err != nil {
 		return fmt.Errorf("read rules: %w", err)
 	}
-	wanted := map[ZoneID]bool{}
+	wanted, schedules := map[ZoneID]bool{}, map[ScheduleID]bool{}
 	var r Rule
 	var params []byte
 	var from, until *time.Time
-	_, err = pgx.ForEachRow(rows, []any{&r.ID, &r.Version, &r.Subject, &r.Kind, &r.Zone, &r.Basis, &r.DocumentNo, (*pgxBytes)(&params), &from, &until}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&r.ID, &r.Version, &r.Subject, &r.Kind, &r.Zone, &r.Basis, &r.DocumentNo, (*pgxBytes)(&params), &r.Schedule, &from, &until}, func() error {
 		var err error
 		if r.Params, err = ParseParams(r.Kind, params); err != nil {
 			return fmt.Errorf("rule %d version %d: %w", r.ID, r.Version, err)
 		}
 		r.Valid = between(from, until)
 		wanted[r.Zone] = r.Zone != 0
+		if r.Schedule != 0 {
+			schedules[r.Schedule] = true
+		}
 		out[r.Subject].facts.Rules = append(out[r.Subject].facts.Rules, r)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read rules: %w", err)
+	}
+	if err := readSchedules(ctx, tx, schedules, out); err != nil {
+		return err
 	}
 	zones, err := e.readZones(ctx, tx, wanted)
 	if err != nil {

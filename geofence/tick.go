@@ -24,7 +24,13 @@ func (e *Engine) Run(ctx context.Context) error {
 		recorded = woken
 	}
 	failing := false
+	var noted time.Time
 	for ctx.Err() == nil {
+		if time.Since(noted) >= listeningEvery {
+			if err := listens(ctx, e.o.Pool, e.o.Clock.Now()); err == nil {
+				noted = time.Now()
+			}
+		}
 		e.hold(ctx)
 		n, err := e.Tick(ctx)
 		if ctx.Err() != nil {

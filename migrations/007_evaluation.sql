@@ -17,7 +17,7 @@ BEGIN
     INSERT INTO subject_state (subject_id) SELECT DISTINCT s FROM unnest(subjects) s ORDER BY s ON CONFLICT DO NOTHING;
     PERFORM FROM subject_state WHERE subject_id = ANY (subjects) ORDER BY subject_id FOR UPDATE;
     UPDATE subject_state SET facts = facts + 1, next_due = least(next_due, now) WHERE subject_id = ANY (subjects);
-    IF since < now THEN
+    IF since <= now THEN
         UPDATE subject_state SET dirty_from = least(dirty_from, since), dirty_why = coalesce(why, dirty_why),
                dirty_since = coalesce(dirty_since, clock_timestamp()), dirty_at = clock_timestamp()
          WHERE subject_id = ANY (subjects);
@@ -48,6 +48,63 @@ CREATE TABLE listening (
     at  timestamptz NOT NULL
 );
 
+-- 时段: the local-time windows in which rules apply (R16).
+CREATE TABLE schedule (
+    schedule_id bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    org_id      bigint      NOT NULL REFERENCES org,
+    name        text        NOT NULL CHECK (name <> ''),
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE TABLE schedule_version (
+    schedule_id bigint    NOT NULL REFERENCES schedule,
+    version     integer   NOT NULL CHECK (version > 0),
+    doc         jsonb     NOT NULL,                               -- geofence.ParseSchedule
+    valid       tstzrange NOT NULL CHECK (NOT isempty(valid)),
+    recorded    tstzrange NOT NULL CHECK (NOT isempty(recorded)),
+    recorded_by bigint    REFERENCES account,
+    PRIMARY KEY (schedule_id, version),
+    EXCLUDE USING gist (schedule_id WITH =, valid WITH &&, recorded WITH &&)
+);
+CREATE TRIGGER schedule_version_history BEFORE UPDATE ON schedule_version FOR EACH ROW EXECUTE FUNCTION refuse_rewrite();
+ALTER TABLE rule ADD schedule_id bigint REFERENCES schedule;
+CREATE INDEX rule_schedule ON rule (schedule_id) WHERE upper_inf(recorded) AND schedule_id IS NOT NULL;
+
+-- 节假日安排: what the State Council orders for a year, as data. A year without a row in calendar_year is not known, and
+-- whoever uses it says so.
+CREATE TABLE calendar_year (
+    year        integer     NOT NULL CHECK (year BETWEEN 2020 AND 2100),
+    source      text        NOT NULL CHECK (source <> ''),        -- the notice, e.g. 国办发明电〔2025〕7号
+    official    boolean     NOT NULL,
+    recorded    tstzrange   NOT NULL CHECK (NOT isempty(recorded)),
+    recorded_by bigint      REFERENCES account,
+    EXCLUDE USING gist (year WITH =, recorded WITH &&)
+);
+CREATE TABLE calendar_day (
+    day         date        NOT NULL,
+    off         boolean     NOT NULL,                             -- false: worked although it is a Saturday or Sunday
+    name        text        NOT NULL DEFAULT '',
+    recorded    tstzrange   NOT NULL CHECK (NOT isempty(recorded)),
+    recorded_by bigint      REFERENCES account,
+    EXCLUDE USING gist (day WITH =, recorded WITH &&)
+);
+CREATE TRIGGER calendar_year_history BEFORE UPDATE ON calendar_year FOR EACH ROW EXECUTE FUNCTION refuse_rewrite();
+CREATE TRIGGER calendar_day_history BEFORE UPDATE ON calendar_day FOR EACH ROW EXECUTE FUNCTION refuse_rewrite();
+
+-- What officers record of the device being on the person (R122): 复位确认, or a separation that is accepted.
+CREATE TABLE attachment (
+    attachment_id bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subject_id    bigint      NOT NULL REFERENCES subject,
+    what          text        NOT NULL CHECK (what IN ('reset_confirmed', 'separation_accepted')),
+    at            timestamptz NOT NULL,
+    how           text        NOT NULL CHECK (how IN ('seen', 'video', 'refitted', 'lead')), -- 当面查验 视频查验 重新佩戴 线索
+    note          text        NOT NULL DEFAULT '',
+    recorded      tstzrange   NOT NULL CHECK (NOT isempty(recorded)),
+    recorded_by   bigint      REFERENCES account
+);
+CREATE INDEX attachment_subject ON attachment (subject_id, at) WHERE upper_inf(recorded);
+CREATE TRIGGER attachment_history BEFORE UPDATE ON attachment FOR EACH ROW EXECUTE FUNCTION refuse_rewrite();
+ALTER TABLE current_position ADD detached boolean NOT NULL DEFAULT false; -- of the device: the person may be elsewhere
+
 ALTER TABLE check_demand ADD because_at timestamptz;              -- of the fix that made a rule ask
 ALTER TABLE violation ADD merged_into bigint REFERENCES violation; -- withdrawn: the episode it turned out to be part of
 CREATE INDEX device_status_at ON device_status (device_id, at);
@@ -55,6 +112,10 @@ CREATE INDEX device_status_at ON device_status (device_id, at);
 ---- create above / drop below ----
 DROP INDEX device_status_at;
 ALTER TABLE violation DROP merged_into;
+ALTER TABLE current_position DROP detached;
+DROP TABLE attachment, calendar_day, calendar_year;
+ALTER TABLE rule DROP schedule_id;
+DROP TABLE schedule_version, schedule;
 ALTER TABLE check_demand DROP because_at;
 DROP TABLE listening, deaf, state_checkpoint;
 DROP FUNCTION facts_changed(bigint[], timestamptz, timestamptz, jsonb);

@@ -1,0 +1,104 @@
+package geofence
+
+import "time"
+
+// Presence rules say that somebody is in a place during the windows of the rule's schedule. Absent (未按时在场) opens when the
+// grace after a window's beginning is over and the person was last seen elsewhere; Unverified (无法核实) when nobody can tell:
+// nothing was heard, it decides nothing, or the device may not be on the person. The clock drives it: what is known at that
+// moment counts, and a channel that speaks seldom is asked when the window begins.
+const (
+	Presence   RuleKind      = "presence"
+	Absent     ViolationKind = "absent"
+	Unverified ViolationKind = "unverified"
+)
+
+func init() {
+	kinds[Presence] = &kindSpec{zones: []Purpose{Activity, Destination}, timed: true, kind: presence{}, usual: func(p *Params) { p.Grace = 15 * time.Minute }}
+}
+
+type presence struct{}
+
+// last is the latest fix of any channel in the window that decides, judged; ok is false where none does.
+func (presence) last(e *evaluation, r *Rule, z *Zone, since time.Time) (last Mark, ok bool) {
+	for c := range e.s.Channel {
+		recent := e.s.Channel[c].Recent
+		for i := len(recent) - 1; i >= 0 && !recent[i].At.Before(since); i-- {
+			m := r.Params.judged(z, recent[i])
+			if firm(&m) && m.Verdict != Undecidable {
+				if !ok || m.At.After(last.At) {
+					last, ok = m, true
+				}
+				break
+			}
+		}
+	}
+	return last, ok
+}
+
+// window is where the rule's window began and when it is looked whether the person is there.
+func (presence) window(f *Facts, r *Rule, t time.Time) (from, due time.Time) {
+	_, span := f.span(r, t)
+	from = later(span.From, r.Valid.From)
+	return from, from.Add(r.Params.Grace)
+}
+
+// tick looks once in every window; rs.Seen is when it last did.
+func (k presence) tick(e *evaluation, r *Rule, rs *RuleState) {
+	z := e.zone(r)
+	from, due := k.window(e.f, r, e.at)
+	if z == nil || due.After(e.at) || !rs.Seen.Before(from) || !e.expectsPlace() {
+		return
+	}
+	rs.Seen = e.at
+	m, ok := k.last(e, r, z, from.Add(-r.Params.Grace))
+	switch {
+	case !ok || e.s.Loose != nil:
+		k.opens(e, r, rs, Unverified, from)
+	case m.Verdict == Outside:
+		k.opens(e, r, rs, Absent, from, m)
+	}
+}
+
+// expectsPlace reports whether any channel is expected to tell places now.
+func (e *evaluation) expectsPlace() bool {
+	return e.f.speaks(classOf(0), e.at) || e.f.speaks(classOf(1), e.at)
+}
+
+func (presence) opens(e *evaluation, r *Rule, rs *RuleState, k ViolationKind, at time.Time, because ...Mark) {
+	at = later(at, rs.ClosedAt)
+	class := r.Params.Class
+	if len(because) > 0 && e.in.Binding != nil {
+		class = e.in.Binding.Class
+	}
+	rs.opens(k, class, at)
+	e.open(r, k, class, at, withFixes(because...))
+}
+
+func (k presence) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
+	z := e.zone(r)
+	if z == nil || !firm(&m) {
+		return
+	}
+	m = r.Params.judged(z, m)
+	switch {
+	case m.Verdict == Inside && rs.Open != "", m.Verdict == Outside && rs.Open == Unverified:
+		e.close(r, rs.Open, rs.OpenClass, m.At, withFixes(m))
+		rs.closes(m.At)
+	}
+	if m.Verdict == Outside && rs.Open == "" && !rs.Seen.IsZero() && rs.ClosedAt.Equal(m.At) {
+		k.opens(e, r, rs, Absent, m.At, m) // seen, elsewhere
+	}
+}
+
+func (presence) heard(*evaluation, *Rule, *RuleState)   {}
+func (presence) rejudge(*evaluation, *Rule, *RuleState) {}
+
+func (k presence) due(_ *State, f *Facts, r *Rule, rs *RuleState, after time.Time) time.Time {
+	from, due := k.window(f, r, after)
+	if rs != nil && !rs.Seen.Before(from) && !rs.Seen.IsZero() {
+		return time.Time{}
+	}
+	var next soonest
+	next.takeAfter(due, after)
+	return next.Time
+}
