@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,11 +21,13 @@ import (
 // rehearsal is what `simulate` does.
 type rehearsal struct {
 	people, wristbands, days, misdeeds int
+	batch                              int // fixes in a wristband's message; 0: one
 	seed                               uint64
 	step                               time.Duration
 	rate                               float64 // 0: stepped
 	start                              string
 	truth                              string
+	behaviours                         simulate.Behaviours
 
 	only []simulate.Misdeed // instead of drawn ones
 }
@@ -32,16 +35,24 @@ type rehearsal struct {
 func newSimulateCommand() *cobra.Command {
 	var r rehearsal
 	var free bool
+	var behaviours string
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Let invented people live through days, and write down what they really did",
-		Long: `Run everything on a rehearsal and let invented people live there for so many days: home, work, errands and sleep, devices with
-noise and gaps, and a few misdeeds. The same seed gives the same days. --truth tells what everybody did wrong and whether
-what their devices sent could show it, so that alerts can be held against it.
+		Long: `Run everything on a rehearsal and let 1 to 10,000 invented people live there for so many days: home, work, errands and sleep,
+devices with noise and gaps, and a few misdeeds. --dense of them wear wristbands, which send a fix a minute; the others carry
+phones, which answer three checks a day and whatever is demanded. The same seed gives the same days. --truth tells, a line of JSON
+each, what went wrong, when, what the platform calls it, and whether what the devices sent could show it (and why not), so that
+alerts can be held against it.
 
 Stepped (the default): time stands still until all that was sent is accounted for and everything that follows has happened,
 then moves on by --step; the result does not depend on the machine. With --rate time runs by itself, so many times as fast.
-Afterwards the data folder is there for ` + "`zhijiao up`" + `.`,
+Afterwards the data folder is there for ` + "`zhijiao up`" + `.
+
+Behaviours, separated by commas; all of them by default, "none", or all but some ("all,-area_outage"). What goes wrong, and what
+the platform calls it, and then what is nobody's fault:
+
+` + simulate.DescribeBehaviours(),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, log, err := loadConfig(cmd)
@@ -57,23 +68,58 @@ Afterwards the data folder is there for ` + "`zhijiao up`" + `.`,
 			if free && r.rate > 0 {
 				return errors.New("--stepped and --rate exclude one another")
 			}
+			if r.behaviours, err = simulate.ParseBehaviours(behaviours); err != nil {
+				return fmt.Errorf("--behaviours: %w", err)
+			}
+			if err := r.defaults(cmd.Flags().Changed("dense"), cmd.Flags().Changed("misdeeds")); err != nil {
+				return err
+			}
 			err = r.run(cmd.Context(), cfg, log, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			return ended(cmd.Context(), err)
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&r.people, "people", 50, "how many people")
-	f.IntVar(&r.wristbands, "wristbands", 12, "how many of them wear a wristband; the others carry phones")
+	f.IntVar(&r.people, "people", 50, "how many people, 1 to 10,000")
+	f.IntVar(&r.wristbands, "dense", 12, "how many of them wear a wristband, a third of those a phone as well; the others carry phones (default 12, or a twentieth)")
+	f.IntVar(&r.batch, "batch", 1, "how many fixes a wristband sends in one message")
 	f.Uint64Var(&r.seed, "seed", 1, "the same seed gives the same people and days")
 	f.IntVar(&r.days, "days", 1, "how many days")
-	f.IntVar(&r.misdeeds, "misdeeds", 4, "how many things go wrong each day")
+	f.IntVar(&r.misdeeds, "misdeeds", 4, "how many things go wrong each day (default 4, or a twenty-fifth of the people)")
+	f.StringVar(&behaviours, "behaviours", "all", "what goes wrong and what is odd, see above")
 	f.StringVar(&r.start, "start", "", "first day, YYYY-MM-DD (default today); a folder that has been used goes on from where it stands")
 	f.BoolVar(&free, "stepped", false, "move time only when everything is at rest (the default without --rate)")
 	f.DurationVar(&r.step, "step", 2*time.Minute, "how far time moves at once, at most "+longestStep.String())
 	f.Float64Var(&r.rate, "rate", 0, "let time run by itself, so many times as fast, at most 120")
-	f.StringVar(&r.truth, "truth", "", "file to write what was done wrong to, JSON")
+	f.StringVar(&r.truth, "truth", "", "file to write what went wrong to, JSON lines")
 	return cmd
 }
+
+// defaults are those that depend on how many people there are.
+func (r *rehearsal) defaults(dense, misdeeds bool) error {
+	if r.people < 1 || r.people > 10_000 {
+		return errors.New("--people: 1 to 10,000")
+	}
+	if !dense {
+		r.wristbands = min(r.people, max(12, r.people/20))
+	}
+	if !misdeeds {
+		r.misdeeds = max(4, r.people/25)
+	}
+	switch {
+	case r.wristbands < 0 || r.wristbands > r.people:
+		return fmt.Errorf("--dense: 0 to %d", r.people)
+	case r.days < 1:
+		return errors.New("--days: at least 1")
+	case r.batch < 1 || r.batch > mostBatch:
+		return fmt.Errorf("--batch: 1 to %d", mostBatch)
+	case r.misdeeds < 0:
+		return errors.New("--misdeeds: none or some")
+	}
+	return nil
+}
+
+// mostBatch is the most fixes a wristband sends in one message.
+const mostBatch = 10
 
 // run starts the program, lets the people live, stops it and writes the truth.
 func (r *rehearsal) run(ctx context.Context, cfg *config.Config, log *slog.Logger, out, progress io.Writer) (err error) {
@@ -102,11 +148,11 @@ func (r *rehearsal) run(ctx context.Context, cfg *config.Config, log *slog.Logge
 	}
 	shown := 0
 	for _, t := range truth {
-		if t.Shown {
+		if t.Visible {
 			shown++
 		}
 	}
-	if _, err := fmt.Fprintf(out, "%d people lived %d days; %d misdeeds, of which what was sent could show %d\n", r.people, r.days, len(truth), shown); err != nil {
+	if _, err := fmt.Fprintf(out, "%d people lived %d days; %d things went wrong, of which what was sent could show %d\n", r.people, r.days, len(truth), shown); err != nil {
 		return err
 	}
 	return r.write(truth)
@@ -116,11 +162,14 @@ func (r *rehearsal) write(truth []simulate.Truth) error {
 	if r.truth == "" {
 		return nil
 	}
-	doc, err := json.MarshalIndent(truth, "", "  ")
-	if err != nil {
-		return err
+	var lines bytes.Buffer
+	e := json.NewEncoder(&lines)
+	for i := range truth {
+		if err := e.Encode(&truth[i]); err != nil {
+			return err
+		}
 	}
-	if err := os.WriteFile(r.truth, append(doc, '\n'), 0o600); err != nil {
+	if err := os.WriteFile(r.truth, lines.Bytes(), 0o600); err != nil {
 		return fmt.Errorf("write the truth: %w", err)
 	}
 	return nil
@@ -132,14 +181,7 @@ func (r *rehearsal) live(ctx context.Context, app *App, progress io.Writer) ([]s
 		return nil, err
 	}
 	start := app.clock.Now()
-	o, err := inventedWorld(r.people, r.wristbands, r.seed, start, start.Unix())
-	if err != nil {
-		return nil, err
-	}
-	if o.Misdeeds = r.only; r.only == nil {
-		o.Misdeeds = r.draw(start)
-	}
-	w, err := simulate.New(o)
+	w, err := r.world(start)
 	if err != nil {
 		return nil, err
 	}
@@ -203,15 +245,28 @@ func (r *rehearsal) live(ctx context.Context, app *App, progress io.Writer) ([]s
 	return w.Truth(until), nil
 }
 
-// draw spreads misdeeds over the days: those with a wristband in turn, now and then somebody with a phone.
-func (r *rehearsal) draw(start time.Time) []simulate.Misdeed {
-	plan := schedule{seed: r.seed, people: r.people, wristbands: r.wristbands, first: start.AddDate(0, 0, -1)}
-	var out []simulate.Misdeed
-	for day := 1; day <= r.days; day++ {
-		today := plan.day(day, start)
-		out = append(out, today[:min(r.misdeeds, len(today))]...)
+// world is the city with all that will go wrong there.
+func (r *rehearsal) world(start time.Time) (*simulate.World, error) {
+	o, err := inventedWorld(r.people, r.wristbands, r.seed, start, start.Unix())
+	if err != nil {
+		return nil, err
 	}
-	return out
+	o.Batch, o.Quirks, o.Misdeeds = r.batch, r.behaviours.Quirks, r.only
+	for _, d := range r.behaviours.Deeds {
+		switch d {
+		case simulate.PhoneAtHome:
+			o.Both = r.wristbands / 3
+		case simulate.NightOut, simulate.MissOffice:
+			o.Windows = true
+		case simulate.Dwell:
+			o.Concern = simulate.DemoConcern
+		}
+	}
+	w, err := simulate.New(o)
+	if err != nil || r.only != nil {
+		return w, err
+	}
+	return w, w.Do(w.Plan(r.behaviours.Deeds, r.days, r.misdeeds))
 }
 
 // settleClock has domain time stand still (rate 0) or run.

@@ -126,19 +126,19 @@ func connectAll(ctx context.Context, f *fleet.Fleet, secrets map[devices.Serial]
 	return <-errs
 }
 
-// speak sends all that the world says up to t and returns how many observations that was.
-func (p *people) speak(ctx context.Context, t time.Time) (int64, error) {
+// speak sends all that the world says up to t and returns how many observations that was, by kind.
+func (p *people) speak(ctx context.Context, t time.Time) (map[devices.Kind]int64, error) {
 	p.demand()
 	p.mu.Lock()
 	messages := p.world.Step(t)
 	p.now = t
 	p.mu.Unlock()
-	var n int64
+	n := map[devices.Kind]int64{}
 	for _, m := range messages {
-		if err := p.fleet.Send(ctx, p.world.Serial(m.Person), m.Kind, m.Report()); err != nil {
+		if err := p.fleet.Send(ctx, m.Serial, m.Kind, m.Report()); err != nil {
 			return n, err
 		}
-		n += int64(len(m.Observations))
+		n[m.Kind] += int64(len(m.Observations))
 	}
 	return n, nil
 }

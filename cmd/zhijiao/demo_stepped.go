@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"zhijiao/cmd/zhijiao/simulate"
 	"zhijiao/devices"
 	"zhijiao/geofence"
 	"zhijiao/internal/clock"
@@ -29,8 +30,7 @@ type stepped struct {
 	people *people
 	step   time.Duration
 
-	sent int64 // observations
-	base int64 // received before we began
+	sent, base map[devices.Kind]int64 // observations since we began, and received before
 }
 
 // run steps from the clock's instant until the given one.
@@ -41,11 +41,12 @@ func (s *stepped) run(ctx context.Context, until time.Time, progress func(now ti
 	if kind := s.app.clock.Read().Kind; kind != clock.Stepped {
 		return fmt.Errorf("domain time runs by itself (%s)", kind)
 	}
+	s.sent = nil
 	received, err := s.received(ctx)
 	if err != nil {
 		return err
 	}
-	s.base = received
+	s.base, s.sent = received, map[devices.Kind]int64{}
 	for now := s.app.clock.Now(); now.Before(until); {
 		next := now.Add(s.step)
 		if next.After(until) {
@@ -71,7 +72,9 @@ func (s *stepped) once(ctx context.Context, now, next time.Time) error {
 	if err := s.people.fleet.FlushAll(ctx); err != nil {
 		return err
 	}
-	s.sent += n
+	for kind := range n {
+		s.sent[kind] += n[kind]
+	}
 	if err := s.rest(ctx, now); err != nil {
 		return err
 	}
@@ -107,8 +110,10 @@ func (s *stepped) resting(ctx context.Context, t time.Time) error {
 	if err != nil {
 		return err
 	}
-	if received-s.base < s.sent {
-		return fmt.Errorf("%w: %d of %d observations received", geofence.ErrNotDrained, received-s.base, s.sent)
+	for _, kind := range []devices.Kind{devices.KindFix, devices.KindCheckIn, devices.KindStatus} {
+		if received[kind]-s.base[kind] < s.sent[kind] {
+			return fmt.Errorf("%w: %d of %d observations received", geofence.ErrNotDrained, received[kind]-s.base[kind], s.sent[kind])
+		}
 	}
 	if err := geofence.Drained(ctx, s.app.pool, t); err != nil {
 		return err
@@ -123,14 +128,21 @@ func (s *stepped) resting(ctx context.Context, t time.Time) error {
 	return nil
 }
 
-// received is how many fixes and check-ins were received. The canary sends neither.
-func (s *stepped) received(ctx context.Context) (int64, error) {
+// received is how many observations were received, by kind; of statuses those of invented people, since the canary sends
+// some as well.
+func (s *stepped) received(ctx context.Context) (map[devices.Kind]int64, error) {
 	counts, err := devices.LoadCounts(ctx, s.app.pool)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return counts[devices.CountKey{Kind: devices.KindFix, Outcome: devices.Received}] +
-		counts[devices.CountKey{Kind: devices.KindCheckIn, Outcome: devices.Received}], nil
+	n := map[devices.Kind]int64{}
+	for _, kind := range []devices.Kind{devices.KindFix, devices.KindCheckIn} {
+		n[kind] = counts[devices.CountKey{Kind: kind, Outcome: devices.Received}]
+	}
+	if s.sent == nil || s.sent[devices.KindStatus] > 0 {
+		n[devices.KindStatus], err = storedStatuses(ctx, s.app.pool, simulate.SerialPrefix)
+	}
+	return n, err
 }
 
 // bar tells on a terminal how far something is, at most a few times a second.

@@ -26,19 +26,22 @@ func inventedWorld(people, wristbands int, seed uint64, start time.Time, boot in
 	return o, nil
 }
 
-// newcomers are the people of a world, to be enrolled from an instant on. Those with a wristband and every fourth of the
-// others are banned from the demo's circle.
+// newcomers are the people of a world, to be enrolled from an instant on; those with two devices are there twice. Those with
+// a wristband and every fourth of the others are banned from the demo's circle.
 func newcomers(w *simulate.World, people, wristbands int, from time.Time) []newcomer {
-	list := make([]newcomer, people)
-	for i := range list {
+	var list []newcomer
+	for i := range people {
 		_, _, town := w.Home(i)
-		n := newcomer{Number: i + 1, LocalNo: fmt.Sprintf("TM-%05d", i+1), Office: town, Serial: w.Serial(i), From: from}
+		n := newcomer{Number: i + 1, LocalNo: fmt.Sprintf("TM-%05d", i+1), Office: town, Serial: w.Serial(i), From: from, Banned: w.Banned(i)}
+		phone := n
+		phone.Serial, phone.Class, phone.Interval, phone.Finest = w.Phone(i), devices.Phone, 8*time.Hour, devices.PhoneFinest
 		if i < wristbands {
-			n.Class, n.Interval, n.Banned, n.Silence = devices.Wristband, time.Minute, true, true
-		} else {
-			n.Class, n.Interval, n.Finest, n.Banned = devices.Phone, 8*time.Hour, devices.PhoneFinest, i%4 == 0
+			n.Class, n.Interval, n.Silence = devices.Wristband, time.Minute, true
+			list = append(list, n)
 		}
-		list[i] = n
+		if phone.Serial != "" {
+			list = append(list, phone)
+		}
 	}
 	return list
 }

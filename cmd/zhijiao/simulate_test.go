@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,26 @@ import (
 	"zhijiao/internal/clock"
 	"zhijiao/internal/pgtest"
 )
+
+func TestSimulateRefusesWhatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		`there is no behaviour "fly"`: {"--behaviours", "leave_city,fly"},
+		"--people: 1 to 10,000":       {"--people", "10001"},
+		"--dense: 0 to 20":            {"--people", "20", "--dense", "21"},
+		"--batch: 1 to":               {"--batch", "11"},
+		"--days: at least 1":          {"--days", "0"},
+		"exclude one another":         {"--stepped", "--rate", "60"},
+	} {
+		cmd := newRoot()
+		cmd.SetArgs(append([]string{"simulate", "--data-dir", t.TempDir()}, args...))
+		cmd.SetOut(io.Discard)
+		cmd.SetErr(io.Discard)
+		if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %q", args, err, want)
+		}
+	}
+}
 
 // rehearse starts the program, in this process, on a database of its own that is a rehearsal.
 func rehearse(t testing.TB, start time.Time) *App {
@@ -89,8 +110,8 @@ func TestEveryMisdeedHasItsAlert_AndNobodyElseAnAlarm(t *testing.T) {
 	guilty := map[devices.Serial]bool{}
 	for _, m := range truth {
 		guilty[m.Serial] = true
-		if !m.Shown {
-			t.Errorf("%s %s: nothing that was sent shows it; the test needs another hour", m.Serial, m.Deed)
+		if !m.Visible {
+			t.Errorf("%s %s: %s; the test needs another hour", m.Serial, m.Deed, m.Why)
 		}
 		if !shown(raised, m) {
 			t.Errorf("%s %s at %s: no alert", m.Serial, m.Deed, m.From.In(shanghai).Format(time.TimeOnly))

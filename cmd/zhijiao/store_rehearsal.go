@@ -97,6 +97,15 @@ func sentCommands(ctx context.Context, pool *pgxpool.Pool, now time.Time) ([]dev
 	return pgx.CollectRows(rows, pgx.RowTo[devices.CommandID])
 }
 
+// storedStatuses is how many statuses of devices of a class of serials are stored.
+func storedStatuses(ctx context.Context, pool *pgxpool.Pool, prefix string) (n int64, err error) {
+	err = pool.QueryRow(ctx, "SELECT count(*) FROM device_status JOIN device USING (device_id) WHERE starts_with(serial, $1)", prefix).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count the statuses: %w", err)
+	}
+	return n, nil
+}
+
 // firstEnrolled is when the first device of a class of serials was enrolled; zero: there is none.
 func firstEnrolled(ctx context.Context, pool *pgxpool.Pool, prefix string) (time.Time, error) {
 	var at *time.Time

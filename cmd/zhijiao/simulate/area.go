@@ -74,13 +74,19 @@ func (o *Outline) Distance(lon, lat float64) float64 {
 			}
 			ax, ay, bx, by := (a.lon-p.lon)*kx, (a.lat-p.lat)*ky, (b.lon-p.lon)*kx, (b.lat-p.lat)*ky
 			dx, dy := bx-ax, by-ay
-			f := 0.0
-			if n := dx*dx + dy*dy; n > 0 {
-				f = math.Max(0, math.Min(1, -(ax*dx+ay*dy)/n))
+			if t, n := -(ax*dx + ay*dy), dx*dx+dy*dy; t > 0 && n > 0 {
+				f := t / n
+				if f > 1 {
+					f = 1
+				}
+				ax, ay = ax+f*dx, ay+f*dy
 			}
-			best = math.Min(best, math.Hypot(ax+f*dx, ay+f*dy))
+			if d := ax*ax + ay*ay; d < best {
+				best = d
+			}
 		}
 	}
+	best = math.Sqrt(best)
 	if inside {
 		return -best
 	}

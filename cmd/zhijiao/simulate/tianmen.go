@@ -36,6 +36,9 @@ var DemoKeepOut = struct {
 	RadiusM float64
 }{Town{"东湖夜市（演示）", 113.185, 30.655}, 350}
 
+// DemoConcern is a place where people should not stay for long.
+var DemoConcern = Town{"北门棋牌室（演示）", 113.150, 30.690}
+
 var (
 	surnames = []rune("王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗")
 	given    = []rune("伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂")

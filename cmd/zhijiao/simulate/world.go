@@ -1,21 +1,21 @@
 package simulate
 
 import (
-	"math/rand/v2"
+	"container/heap"
+	"iter"
 	"slices"
-	"sort"
 	"time"
 
 	"zhijiao/devices"
-	"zhijiao/internal/id"
 )
 
 // World is the city. Not safe for concurrent use.
 type World struct {
-	opts    Options
-	people  []person
-	devices []device
-	truth   []tally
+	opts     Options
+	people   []person
+	queue    queue
+	bySerial map[devices.Serial]*device
+	truth    truth
 }
 
 // New builds a world.
@@ -23,21 +23,88 @@ func New(o Options) (*World, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	w := &World{opts: o}
+	w := &World{opts: o, bySerial: map[devices.Serial]*device{}}
+	none := o
+	none.Misdeeds = nil
 	for i := range o.People {
-		w.people = append(w.people, newPerson(i, &o))
-		w.devices = append(w.devices, newDevice(i, &o))
+		w.people = append(w.people, newPerson(i, &none))
+		w.equip(i, i < o.Wristbands)
+		if i < o.Both {
+			w.equip(i, false)
+		}
 	}
-	for _, m := range o.Misdeeds {
-		w.truth = append(w.truth, tally{misdeed: m})
-	}
+	heap.Init(&w.queue)
+	w.opts.Misdeeds = nil
+	w.enter(o.Misdeeds)
 	return w, nil
+}
+
+func (w *World) equip(person int, wristband bool) {
+	d := newDevice(person, wristband, &w.opts)
+	w.queue.Push(d)
+	w.bySerial[d.serial] = d
+}
+
+// enter has misdeeds take place.
+func (w *World) enter(misdeeds []Misdeed) {
+	w.opts.Misdeeds = append(w.opts.Misdeeds, misdeeds...)
+	concern := map[int]*Options{} // each with the misdeeds it needs to know
+	area := false
+	for i := range w.opts.Misdeeds {
+		m := &w.opts.Misdeeds[i]
+		area = area || m.Person < 0
+		for _, p := range append([]int{m.Person}, m.With...) {
+			if concern[p] == nil {
+				o := w.opts
+				o.Misdeeds = nil
+				concern[p] = &o
+			}
+			concern[p].Misdeeds = append(concern[p].Misdeeds, *m)
+		}
+	}
+	none := w.opts
+	none.Misdeeds = nil
+	for i := range w.people {
+		o := concern[i]
+		if o == nil {
+			o = &none
+		}
+		if len(o.Misdeeds) > 0 || len(w.people[i].trips)+len(w.people[i].missed) > 0 {
+			w.people[i].plot(o)
+		}
+	}
+	for _, d := range w.queue {
+		o := none
+		if c := concern[d.person]; c != nil {
+			o = *c
+		}
+		if area {
+			o.Misdeeds = append(slices.Clone(o.Misdeeds), concern[-1].Misdeeds...)
+		}
+		d.plot(&o)
+	}
+	for _, m := range misdeeds {
+		w.truth.enter(w, m)
+	}
 }
 
 // Home is where a person lives, and Town the index of its town; for enrolment.
 func (w *World) Home(person int) (lon, lat float64, town int) {
 	p := &w.people[person]
 	return p.home.lon, p.home.lat, p.town
+}
+
+// Banned tells whom a court bans from the prohibited place, Night who must be home at night, Office who must be at the
+// office on Monday mornings.
+func (w *World) Banned(person int) bool { return w.opts.banned(person) }
+
+// Night tells who must be home from ten at night until six in the morning.
+func (w *World) Night(person int) bool { return w.opts.night(person) }
+
+// Office tells who must be at the office of their town on Mondays from nine to eleven, and where that is.
+func (w *World) Office(person int) (lon, lat float64, must bool) {
+	p := &w.people[person]
+	return p.office.lon, p.office.lat, w.opts.office(person)
 }
 
 // At is where a person really is at t.
@@ -49,7 +116,6 @@ func (w *World) At(person int, t time.Time) (lon, lat float64) {
 // Route is where a person would be at any time if this misdeed were the only one.
 func (w *World) Route(m Misdeed) func(t time.Time) (lon, lat float64) {
 	p := w.people[m.Person]
-	p.days = map[int64][]leg{}
 	o := w.opts
 	o.Misdeeds = []Misdeed{m}
 	p.plot(&o)
@@ -59,143 +125,41 @@ func (w *World) Route(m Misdeed) func(t time.Time) (lon, lat float64) {
 	}
 }
 
-// Add has people do more that is wrong, later: from now on, at least two hours ahead, which is what a journey changes
-// of the day before it. What ended before now is forgotten, so that a world may go on for ever.
+// Add has more go wrong, later: from now on, at least two hours ahead, which is what a journey changes of the day before
+// it. What ended before now is forgotten, so that a world may go on for ever.
 func (w *World) Add(now time.Time, misdeeds []Misdeed) error {
 	if err := w.opts.check(misdeeds); err != nil {
 		return err
 	}
 	over := func(m Misdeed) bool { return w.opts.Start.Add(m.After + m.Duration + 6*time.Hour).Before(now) }
-	w.opts.Misdeeds = append(slices.DeleteFunc(w.opts.Misdeeds, over), misdeeds...)
-	w.truth = slices.DeleteFunc(w.truth, func(t tally) bool { return over(t.misdeed) })
-	for _, m := range misdeeds {
-		w.truth = append(w.truth, tally{misdeed: m})
-	}
-	for i := range w.people {
-		w.people[i].plot(&w.opts)
-	}
+	w.opts.Misdeeds = slices.DeleteFunc(w.opts.Misdeeds, over)
+	w.truth.forget(over)
+	w.enter(misdeeds)
 	return nil
 }
 
 // Next is the instant of the next message.
-func (w *World) Next() time.Time {
-	_, t := w.first()
-	return t
-}
+func (w *World) Next() time.Time { return w.queue[0].due() }
 
-func (w *World) first() (person int, at time.Time) {
-	person = -1
-	for i := range w.devices {
-		if t := w.devices[i].due(); person < 0 || t.Before(at) {
-			person, at = i, t
-		}
-	}
-	return person, at
-}
-
-func (d *device) due() time.Time {
-	if len(d.answers) > 0 && d.answers[0].at.Before(d.next) {
-		return d.answers[0].at
-	}
-	return d.next
-}
-
-// Step returns all that is sent up to and including until, in order of sending.
-func (w *World) Step(until time.Time) []Message {
-	var out []Message
-	for i := range w.devices {
-		for !w.devices[i].due().After(until) {
-			if m, ok := w.speak(i); ok {
-				out = append(out, m)
+// All is what is sent up to and including until, in order of sending. Nothing is held but what devices hold themselves.
+func (w *World) All(until time.Time) iter.Seq[Message] {
+	return func(yield func(Message) bool) {
+		for !w.Next().After(until) {
+			d := w.queue[0]
+			said := w.speak(d)
+			w.queue.moved(d)
+			for i := range said {
+				w.truth.hear(&said[i])
+			}
+			for i := range said {
+				if !yield(said[i]) {
+					return
+				}
 			}
 		}
-	}
-	sort.SliceStable(out, func(a, b int) bool { return out[a].At.Before(out[b].At) })
-	for i := range out {
-		w.judge(&out[i])
-	}
-	return out
-}
-
-// Demand tells a person's device that it is asked for a confirming fix. It answers within minutes, if it can.
-func (w *World) Demand(serial devices.Serial, check id.Check, at time.Time) {
-	for i := range w.devices {
-		if w.Serial(i) != serial {
-			continue
-		}
-		d := &w.devices[i]
-		d.demands++
-		r := rand.New(rand.NewPCG(w.people[i].seed^0xa115, d.demands))
-		d.answers = append(d.answers, answer{at.Add(40*time.Second + time.Duration(r.Int64N(int64(3*time.Minute)))).UTC().Truncate(time.Second), check})
-		sort.Slice(d.answers, func(a, b int) bool { return d.answers[a].at.Before(d.answers[b].at) })
-		return
+		w.truth.settle(until)
 	}
 }
 
-// speak lets one device do what it is due for, which may be to say nothing.
-func (w *World) speak(i int) (Message, bool) {
-	d, p := &w.devices[i], &w.people[i]
-	t := d.due()
-	if len(d.answers) > 0 && d.answers[0].at.Equal(t) {
-		a := d.answers[0]
-		d.answers = d.answers[1:]
-		if w.silent(i, t) {
-			return Message{}, false
-		}
-		o := d.observe(p, t, w.Serial(i), devices.KindCheckIn)
-		o.Answers, o.Result = a.check, "ok"
-		// Whoever answers a demand holds the phone to the sky until it has satellites.
-		o.Place.Method, o.Place.Satellites = devices.MethodGNSS, 9
-		if o.Place.Accuracy > 30 {
-			where, _ := p.at(t)
-			o.Place.Lon, o.Place.Lat, o.Place.Accuracy = round7(where.lon), round7(where.lat), 12
-		}
-		return Message{t, i, devices.KindCheckIn, []devices.Observation{o}}, true
-	}
-	if !d.wristband {
-		d.next = nextCheckIn(d.r, t)
-		if w.silent(i, t) {
-			return Message{}, false
-		}
-		o := d.observe(p, t, w.Serial(i), devices.KindCheckIn)
-		o.Result = "ok"
-		return Message{t, i, devices.KindCheckIn, []devices.Observation{o}}, true
-	}
-	return w.wristband(i, t)
-}
-
-// wristband is a fix an interval; a few are lost, and sometimes the network is away for minutes and they come at once.
-func (w *World) wristband(i int, t time.Time) (Message, bool) {
-	d, p := &w.devices[i], &w.people[i]
-	d.next = t.Add(w.opts.Interval)
-	if w.silent(i, t) || d.r.Float64() < 0.02 {
-		return Message{}, false
-	}
-	if d.away.IsZero() && d.r.Float64() < 0.0006 {
-		d.away = t.Add(time.Duration(4+d.r.IntN(9)) * time.Minute)
-	}
-	o := d.observe(p, t.Truncate(time.Second), w.Serial(i), devices.KindFix)
-	if t.Before(d.away) {
-		d.cached = append(d.cached, o)
-		return Message{}, false
-	}
-	d.away = time.Time{}
-	obs := append(d.cached, o)
-	d.cached = nil
-	return Message{t.UTC(), i, devices.KindFix, obs}, true
-}
-
-// silent reports whether the device of a person is off at t.
-func (w *World) silent(i int, t time.Time) bool {
-	for _, m := range w.people[i].misdeeds {
-		if from := w.opts.Start.Add(m.After); m.Deed == FallSilent && !t.Before(from) && t.Before(from.Add(m.Duration)) {
-			return true
-		}
-	}
-	return false
-}
-
-// Report is the message as it goes over the wire.
-func (m Message) Report() devices.Report {
-	return devices.Report{Boot: m.Observations[0].Boot, Sent: m.At, Datum: devices.WGS84, Observations: m.Observations}
-}
+// Step returns all that is sent up to and including until.
+func (w *World) Step(until time.Time) []Message { return slices.Collect(w.All(until)) }

@@ -126,8 +126,8 @@ func TestPeopleKeepTheLawUnlessToldOtherwise(t *testing.T) {
 		t.Errorf("%d fixes by 12 wristbands in a day", fixes)
 	}
 	for _, tr := range w.Truth(o.Start.Add(24 * time.Hour)) {
-		if !tr.Shown {
-			t.Errorf("nothing that was sent shows that person %d did %s (%d fixes)", tr.Person, tr.Deed, tr.Fixes)
+		if !tr.Visible {
+			t.Errorf("nothing that was sent shows that person %d did %s: %s", tr.Person, tr.Deed, tr.Why)
 		}
 	}
 }
@@ -187,7 +187,7 @@ func TestAWorldGoesOnAndForgets(t *testing.T) {
 	}
 	w.Step(o.Start.Add(40 * time.Hour))
 	truth := w.Truth(o.Start.Add(40 * time.Hour))
-	if len(truth) != 2 || truth[1].Person != 5 || !truth[1].From.Equal(o.Start.Add(36*time.Hour)) {
+	if len(truth) != 2 || truth[1].Person != 5 || truth[1].From.Before(o.Start.Add(36*time.Hour)) || truth[1].From.After(o.Start.Add(37*time.Hour)) {
 		t.Errorf("the truth is %v; want who is away for six hours more, and the new one", truth)
 	}
 	if err := w.Add(now, []simulate.Misdeed{{Person: 999, Deed: simulate.LeaveCity, Duration: time.Hour}}); err == nil {
