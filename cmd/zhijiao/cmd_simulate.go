@@ -80,11 +80,11 @@ the platform calls it, and then what is nobody's fault:
 	}
 	f := cmd.Flags()
 	f.IntVar(&r.people, "people", 50, "how many people, 1 to 10,000")
-	f.IntVar(&r.wristbands, "dense", 12, "how many of them wear a wristband, a third of those a phone as well; the others carry phones (default 12, or a twentieth)")
+	f.IntVar(&r.wristbands, "dense", 12, "how many of them wear a wristband, a third of those a phone as well; the others carry phones; not given, a twentieth of the people where that is more")
 	f.IntVar(&r.batch, "batch", 1, "how many fixes a wristband sends in one message")
 	f.Uint64Var(&r.seed, "seed", 1, "the same seed gives the same people and days")
 	f.IntVar(&r.days, "days", 1, "how many days")
-	f.IntVar(&r.misdeeds, "misdeeds", 4, "how many things go wrong each day (default 4, or a twenty-fifth of the people)")
+	f.IntVar(&r.misdeeds, "misdeeds", 4, "how many things go wrong each day; not given, a twenty-fifth of the people where that is more")
 	f.StringVar(&behaviours, "behaviours", "all", "what goes wrong and what is odd, see above")
 	f.StringVar(&r.start, "start", "", "first day, YYYY-MM-DD (default today); a folder that has been used goes on from where it stands")
 	f.BoolVar(&free, "stepped", false, "move time only when everything is at rest (the default without --rate)")
