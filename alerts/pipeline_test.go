@@ -196,3 +196,19 @@ zhijiao_alerts_without_handling_total 1
 		t.Error(err)
 	}
 }
+
+// TestTimeRuleWithoutProhibitionIsALead_R17: Chinese law knows no curfew. What binds only at some times alarms on a
+// prohibition order alone; a check that is asked for at certain times reminds.
+func TestTimeRuleWithoutProhibitionIsALead_R17(t *testing.T) {
+	t.Parallel()
+	for basis, want := range map[string]alerts.Class{"prohibition": alerts.Alarm, "leave_city": alerts.Lead, "positioning": alerts.Lead, "check": alerts.Reminder} {
+		t.Run(basis, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.violation(t, geofence.Absent, 1, basis, func(v *geofence.ViolationBody) { v.Timed = true })
+			if a := b.only(t); a.Class != want {
+				t.Errorf("absent on %s is a %s, want %s", basis, a.Class, want)
+			}
+		})
+	}
+}

@@ -19,7 +19,7 @@ func stageRaise(ctx context.Context, tx pgx.Tx, s *step) error {
 	if !known {
 		s.log.Warn("the handling table says nothing of a violation", "violation_id", v.Violation, "kind", string(v.Kind), "channel", string(v.Channel))
 	}
-	allowed, err := allowedClass(ctx, tx, v.Basis, s.now)
+	allowed, err := allowedClass(ctx, tx, v.Basis, v.Timed, s.now)
 	if err != nil {
 		return err
 	}

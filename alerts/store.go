@@ -72,10 +72,10 @@ func handlingOf(ctx context.Context, q Querier, v *geofence.ViolationBody, t tim
 	return h, true, nil
 }
 
-// allowedClass is the most an alert on a legal basis may be: valid at t as recorded at t; a lead where there is no such basis.
-func allowedClass(ctx context.Context, q Querier, basis string, t time.Time) (Class, error) {
+// allowedClass is the most an alert on a legal basis may be, less where the rule binds only at some times (R17): valid at t as recorded at t; a lead where there is no such basis.
+func allowedClass(ctx context.Context, q Querier, basis string, timed bool, t time.Time) (Class, error) {
 	c := Lead
-	err := q.QueryRow(ctx, "SELECT max_class FROM legal_basis WHERE code = $1 AND valid @> $2::timestamptz AND recorded @> $2::timestamptz", basis, t).Scan(&c)
+	err := q.QueryRow(ctx, "SELECT CASE WHEN $3 THEN timed_class ELSE max_class END FROM legal_basis WHERE code = $1 AND valid @> $2::timestamptz AND recorded @> $2::timestamptz", basis, t, timed).Scan(&c)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Lead, nil
 	}

@@ -93,11 +93,11 @@ var stateWeight = map[string]int{stateUnverifiable: 1, stateSilent: 2, stateOut:
 // stateOf is the state an open violation puts a subject in; "" for none: what passed is over.
 func stateOf(k geofence.ViolationKind) string {
 	switch k {
-	case geofence.LeftZone, geofence.EnteredZone:
+	case geofence.LeftZone, geofence.EnteredZone, geofence.Absent:
 		return stateOut
-	case geofence.DeviceSilent:
+	case geofence.DeviceSilent, geofence.PowerLost:
 		return stateSilent
-	case geofence.CheckUnanswered:
+	case geofence.CheckUnanswered, geofence.StrapBroken, geofence.Unverified, geofence.LocationLost:
 		return stateUnverifiable
 	}
 	return ""

@@ -40,6 +40,7 @@ type ViolationBody struct {
 	OpenedAt    time.Time      `json:"opened_at"`
 	DecidedAt   time.Time      `json:"decided_at"`
 	ClosedAt    time.Time      `json:"closed_at,omitzero"`
+	Timed       bool           `json:"timed,omitempty"` // the rule binds only at some times (R17)
 	Late        bool           `json:"late,omitempty"`
 	Basis       string         `json:"legal_basis"`
 	MarginCM    int64          `json:"margin_cm,omitempty"`   // signed distance of the deciding fix to the zone's edge

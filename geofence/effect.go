@@ -67,6 +67,7 @@ type Finding struct {
 	Kind        ViolationKind
 	Channel     devices.Class
 	At          time.Time // when the condition began to hold (Open, Amend) or ceased (Close)
+	Timed       bool      // the rule has a schedule
 	Late        bool      // decided from data older than the lateness limit (R36)
 	Evidence    Evidence
 }

@@ -145,7 +145,7 @@ func (a *applying) opened(d *decided, f *Finding) error {
 func (a *applying) fresh(d *decided, f *Finding) *episode {
 	v := &episode{fresh: true, evidence: EvidenceHistory{Opened: f.Evidence}, ViolationBody: ViolationBody{
 		Violation: a.ids[0], Subject: d.subject.id, Org: d.subject.known.office(d.now), Rule: f.Rule, RuleVersion: f.RuleVersion, Zone: f.Zone,
-		ZoneVersion: f.ZoneVersion, Kind: f.Kind, Channel: f.Channel, State: ViolationOpen, OpenedAt: f.At, DecidedAt: d.now, Late: f.Late,
+		ZoneVersion: f.ZoneVersion, Kind: f.Kind, Channel: f.Channel, State: ViolationOpen, OpenedAt: f.At, DecidedAt: d.now, Late: f.Late, Timed: f.Timed,
 		Basis: f.Evidence.Basis}}
 	a.ids = a.ids[1:]
 	a.open[episodeKey{d.subject.id, f.Rule, f.Kind}] = v

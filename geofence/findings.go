@@ -21,7 +21,7 @@ func (e *evaluation) close(r *Rule, k ViolationKind, class devices.Class, at tim
 
 func (e *evaluation) finding(r *Rule, k ViolationKind, class devices.Class, at time.Time, fill func(*Finding)) *Finding {
 	f := &Finding{
-		Rule: r.ID, RuleVersion: r.Version, Kind: k, Channel: class, At: at, Late: e.o != nil && e.in.Now.Sub(e.at) > r.Params.LateAfter,
+		Rule: r.ID, RuleVersion: r.Version, Kind: k, Channel: class, At: at, Timed: r.Schedule != 0, Late: e.o != nil && e.in.Now.Sub(e.at) > r.Params.LateAfter,
 		Evidence: Evidence{Class: class, Kind: r.Kind, Basis: r.Basis, DocumentNo: r.DocumentNo, Thresholds: r.Params, At: e.at, Now: e.in.Now, Engine: EngineVersion},
 	}
 	if z := e.zone(r); r.Zone != 0 && z != nil {

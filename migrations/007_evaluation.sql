@@ -109,8 +109,38 @@ ALTER TABLE check_demand ADD because_at timestamptz;              -- of the fix 
 ALTER TABLE violation ADD merged_into bigint REFERENCES violation; -- withdrawn: the episode it turned out to be part of
 CREATE INDEX device_status_at ON device_status (device_id, at);
 
+-- R17: Chinese law knows no curfew. A rule that binds only at some times needs a prohibition order, or it yields a lead; that
+-- a check is asked for at certain times is what a check is (社区矫正法 26).
+ALTER TABLE legal_basis ADD timed_class text NOT NULL DEFAULT 'lead' CHECK (timed_class IN ('alarm', 'reminder', 'lead'));
+ALTER TABLE legal_basis DISABLE TRIGGER legal_basis_history;
+UPDATE legal_basis SET timed_class = CASE code WHEN 'prohibition' THEN 'alarm' WHEN 'check' THEN 'reminder' ELSE 'lead' END;
+ALTER TABLE legal_basis ENABLE TRIGGER legal_basis_history;
+
+-- Tampering stays until a person closes it; a battery never looks like a breach (R49, R52).
+INSERT INTO handling (kind, channel, class, acknowledge_s, heals) VALUES
+    ('strap_opened',  'wristband', 'alarm',    120,  false),
+    ('strap_opened',  'phone',     'alarm',    120,  false),
+    ('low_battery',   'wristband', 'reminder', 3600, true),
+    ('low_battery',   'phone',     'reminder', 7200, true),
+    ('power_lost',    'wristband', 'reminder', 900,  true),
+    ('power_lost',    'phone',     'reminder', 3600, true),
+    ('location_lost', 'wristband', 'reminder', 900,  true),
+    ('location_lost', 'phone',     'reminder', 3600, true),
+    ('separated',     'wristband', 'lead',     3600, false),
+    ('separated',     'phone',     'lead',     3600, false),
+    ('dwelt',         'wristband', 'lead',     7200, false),
+    ('dwelt',         'phone',     'lead',     7200, false),
+    ('absent',        'wristband', 'alarm',    900,  false),
+    ('absent',        'phone',     'alarm',    900,  false),
+    ('unverified',    'wristband', 'reminder', 1800, true),
+    ('unverified',    'phone',     'reminder', 1800, true),
+    ('check_missed',  'wristband', 'reminder', 3600, true),
+    ('check_missed',  'phone',     'reminder', 3600, true);
+
 ---- create above / drop below ----
 DROP INDEX device_status_at;
+DELETE FROM handling WHERE kind IN ('strap_opened', 'low_battery', 'power_lost', 'location_lost', 'separated', 'dwelt', 'absent', 'unverified', 'check_missed');
+ALTER TABLE legal_basis DROP timed_class;
 ALTER TABLE violation DROP merged_into;
 ALTER TABLE current_position DROP detached;
 DROP TABLE attachment, calendar_day, calendar_year;

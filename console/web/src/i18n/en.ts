@@ -42,10 +42,10 @@ const en: typeof zh = {
   class: { alarm: 'Alarm', reminder: 'Reminder', lead: 'Lead' },
   alertState: { open: 'Waiting', acknowledged: 'Taken', closed: 'Closed' },
   kind: {
-    left_zone: 'Left the permitted area', entered_zone: 'Entered a prohibited place', device_silent: 'Device offline', check_unanswered: 'Check unanswered', strap_opened: 'Strap opened', low_battery: 'Low battery',
-    location_failed: 'Location failed', separation: 'Person and device apart', missed_check: 'Missed check',
+    left_zone: 'Left the permitted area', entered_zone: 'Entered a prohibited place', passed_through: 'Passed through a prohibited place', device_silent: 'Device offline', check_unanswered: 'Check unanswered', strap_opened: 'Strap opened', low_battery: 'Low battery', power_lost: 'Power lost',
+    location_lost: 'No location', separated: 'Person and device apart', check_missed: 'Check missed', absent: 'Not there on time', unverified: 'Could not be verified', dwelt: 'Long stay', near: 'Near a protected person', gathered: 'Gathering',
   },
-  kindShort: { left_zone: 'Left area', entered_zone: 'Prohibited place', device_silent: 'Offline', check_unanswered: 'Unanswered', strap_opened: 'Strap', low_battery: 'Low battery', location_failed: 'No location', separation: 'Separation', missed_check: 'Missed check' },
+  kindShort: { left_zone: 'Left area', entered_zone: 'Prohibited place', passed_through: 'Passed through', device_silent: 'Offline', check_unanswered: 'Unanswered', strap_opened: 'Strap', low_battery: 'Low battery', power_lost: 'Power lost', location_lost: 'No location', separated: 'Apart', check_missed: 'Check missed', absent: 'Absent', unverified: 'Unverified', dwelt: 'Long stay', near: 'Near', gathered: 'Gathering' },
   channel: { wristband: 'Wristband', phone: 'Phone', none: 'No device' },
   subjectState: { ok: 'Inside', silent: 'Device offline', out: 'Outside', unverifiable: 'Undecidable' },
   method: { gnss: 'Satellite', gps: 'Satellite', wifi: 'Wi-Fi', cell: 'Cell', rf: 'Radio', network: 'Network', unknown: 'Unknown' },
@@ -93,7 +93,7 @@ const en: typeof zh = {
     class: 'Device', late_after_s: 'Late after', floor_gnss_m: 'Accuracy floor, satellite', floor_wifi_m: 'Accuracy floor, Wi-Fi', floor_cell_m: 'Accuracy floor, cell', floor_rf_m: 'Accuracy floor, radio', fastest_plausible_mps: 'Fastest plausible', ask_again_s: 'Asked again after', pass_speed_mps: 'Passing speed', pass_dwell_s: 'Passing stay',
     heard_at: 'Last heard', expected_s: 'Expected every', asked_at: 'Asked', at: 'Judged for', now: 'Judged at',
   },
-  flag: { out_of_order: 'out of order', impossible: 'impossible move', skewed: 'device clock off', late: 'late', answer: 'answers a check', frozen: 'position stuck' },
+  flag: { out_of_order: 'out of order', impossible: 'impossible move', skewed: 'device clock off', late: 'late', answer: 'answers a check', frozen: 'position stuck', detached: 'of the device only' },
   data: {
     title: 'Accounting', lead: 'Everything a device said went somewhere: received = stored + withheld by law + rejected + duplicate.', kind: 'Data', received: 'Received', stored: 'Stored', withheld: 'Withheld', rejected: 'Rejected', duplicate: 'Duplicate', reasons: 'Reason', balance: 'Balance',
     ok: 'agrees', differs: 'off by {n}', total: 'Total', none: 'Nothing received yet', count: 'Count', outcome: 'Outcome', refreshed: 'As of {time}', refresh: 'Refresh',

@@ -40,10 +40,10 @@ export default {
   class: { alarm: '报警', reminder: '提醒', lead: '线索' },
   alertState: { open: '待受理', acknowledged: '已受理', closed: '已办结' },
   kind: {
-    left_zone: '越界', entered_zone: '进入禁止令限制区域', device_silent: '设备离线', check_unanswered: '核查未应答', strap_opened: '拆卸', low_battery: '低电',
-    location_failed: '定位失败', separation: '人机分离', missed_check: '未签到',
+    left_zone: '越界', entered_zone: '进入禁止令限制区域', passed_through: '途经禁止令限制区域', device_silent: '设备离线', check_unanswered: '核查未应答', strap_opened: '拆卸', low_battery: '低电', power_lost: '断电',
+    location_lost: '定位失败', separated: '人机分离', check_missed: '未按时核查', absent: '未按时在场', unverified: '无法核实', dwelt: '长时间停留', near: '接近禁止接触人员', gathered: '聚集',
   },
-  kindShort: { left_zone: '越界', entered_zone: '进入禁区', device_silent: '设备离线', check_unanswered: '核查未应答', strap_opened: '拆卸', low_battery: '低电', location_failed: '定位失败', separation: '人机分离', missed_check: '未签到' },
+  kindShort: { left_zone: '越界', entered_zone: '进入禁区', passed_through: '途经禁区', device_silent: '设备离线', check_unanswered: '核查未应答', strap_opened: '拆卸', low_battery: '低电', power_lost: '断电', location_lost: '定位失败', separated: '人机分离', check_missed: '未核查', absent: '未在场', unverified: '无法核实', dwelt: '停留', near: '接近', gathered: '聚集' },
   channel: { wristband: '腕带', phone: '手机', none: '无设备' },
   subjectState: { ok: '正常', silent: '设备离线', out: '在区域外', unverifiable: '无法判定' },
   method: { gnss: '卫星', gps: '卫星', wifi: 'Wi-Fi', cell: '基站', rf: '射频', network: '网络', unknown: '未知' },
@@ -91,7 +91,7 @@ export default {
     class: '适用设备', late_after_s: '补传界限', floor_gnss_m: '精度下限·卫星', floor_wifi_m: '精度下限·Wi-Fi', floor_cell_m: '精度下限·基站', floor_rf_m: '精度下限·射频', fastest_plausible_mps: '合理最高速度', ask_again_s: '再次核查间隔', pass_speed_mps: '穿越速度', pass_dwell_s: '穿越停留',
     heard_at: '最后收到', expected_s: '应上报间隔', asked_at: '发出核查', at: '判定所据时间', now: '作出判定',
   },
-  flag: { out_of_order: '乱序', impossible: '位移不合常理', skewed: '设备时钟偏差', late: '补传', answer: '应答核查', frozen: '坐标不动，疑似冻结' },
+  flag: { out_of_order: '乱序', impossible: '位移不合常理', skewed: '设备时钟偏差', late: '补传', answer: '应答核查', frozen: '坐标不动，疑似冻结', detached: '仅代表设备位置' },
   data: {
     title: '数据核对', lead: '设备上报的每一条数据都有去处：收到 = 入库 + 依法不存 + 拒收 + 重复。', kind: '数据', received: '收到', stored: '入库', withheld: '依法不存', rejected: '拒收', duplicate: '重复', reasons: '原因', balance: '核对',
     ok: '相符', differs: '相差 {n}', total: '合计', none: '还没有收到任何数据', count: '条数', outcome: '去向', refreshed: '{time} 的数据', refresh: '刷新',

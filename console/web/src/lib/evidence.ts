@@ -10,8 +10,8 @@ export interface Exhibit extends Fix {
 }
 
 const METHODS = ['', 'gnss', 'wifi', 'cell', 'rf'];
-const FLAGS = ['out_of_order', 'impossible', 'skewed', 'late', 'answer', 'frozen'];
-const STILL = new Set(['out_of_order', 'impossible', 'skewed', 'frozen']);
+const FLAGS = ['out_of_order', 'impossible', 'skewed', 'late', 'answer', 'frozen', 'detached'];
+const STILL = new Set(['out_of_order', 'impossible', 'skewed', 'frozen', 'detached']);
 
 const num = (v: unknown): number | null => (typeof v === 'number' && Number.isFinite(v) ? v : null);
 const degrees = (v: number) => (Math.abs(v) > 360 ? v / 1e7 : v);

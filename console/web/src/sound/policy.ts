@@ -5,7 +5,7 @@ import type { Alert, AlertClass } from '@/api/types';
 export type Tone = AlertClass;
 
 /** Kinds that are about the device. Whatever class a table gives them, they never sound like a breach (R49). */
-const DEVICE_ONLY = new Set(['low_battery', 'device_silent', 'location_failed']);
+const DEVICE_ONLY = new Set(['low_battery', 'power_lost', 'device_silent', 'location_lost']);
 
 /** The tone of an alert; null: it makes no sound. What comes from backlog goes to review, not to the siren (R36). */
 export function toneOf(a: Pick<Alert, 'class' | 'kind' | 'review' | 'state'>): Tone | null {
