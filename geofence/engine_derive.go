@@ -119,7 +119,7 @@ func (e *Engine) deriveFrom(ctx context.Context, tx pgx.Tx, s *subject, from, no
 		return nil, err
 	}
 	d := NewDerivation(base, s.known.facts, asked, s.state.Since, from, now)
-	if err := readPast(ctx, tx, s.known.facts, d.base.Front, time.Time{}, d.Take); err != nil {
+	if err := readPast(ctx, tx, s.known.facts, d.base.Front, time.Time{}, time.Time{}, d.Take); err != nil {
 		return nil, err
 	}
 	d.Finish(s.state.Front.At)

@@ -171,115 +171,180 @@ func writeCheckpoints(ctx context.Context, tx pgx.Tx, subjects map[id.Subject]*s
 }
 
 // readPast reads what history holds of a subject after a place in event order, up to an instant (zero: to its end), in event
-// order: fixes, check-ins and what devices said of themselves while they spoke for this subject.
-func readPast(ctx context.Context, q Querier, f *Facts, after Front, until time.Time, take func(*Past) error) error {
-	var devs []int64
-	var from []time.Time
-	var to []*time.Time
-	for i := range f.Bindings {
-		b := &f.Bindings[i]
-		devs, from, to = append(devs, int64(b.Device)), append(from, b.Valid.From), append(to, orNull(b.Valid.Until))
+// order: fixes, check-ins, and what devices said of themselves while they spoke for this subject. Where known is not zero
+// only what was received by then is read.
+func readPast(ctx context.Context, q Querier, f *Facts, after Front, until, known time.Time, take func(*Past) error) error {
+	r := pastReader{facts: f, after: after, take: take, checkIns: map[heardKey]bool{}}
+	if err := r.readRest(ctx, q, until, known); err != nil {
+		return fmt.Errorf("read history: %w", err)
 	}
-	rows, err := q.Query(ctx, `
-		SELECT p.fix_at AS at, p.device_id, p.boot, p.seq, p.received_at, p.answers, p.skew_ms, CASE WHEN c.device_id IS NULL THEN 'fix' ELSE 'checkin' END,
-		       p.lon_e7, p.lat_e7, p.accuracy_m, p.method, p.flags, p.battery, p.strap, p.charging, p.cell, p.operator, NULL::text AS last_gasp
-		  FROM position p LEFT JOIN check_in c ON c.device_id = p.device_id AND c.boot = p.boot AND c.seq = p.seq AND c.subject_id = p.subject_id
-		 WHERE p.subject_id = $1 AND p.fix_at >= $2 AND ($3::timestamptz IS NULL OR p.fix_at < $3)
-		UNION ALL
-		SELECT c.at, c.device_id, c.boot, c.seq, c.received_at, c.answers, NULL, 'checkin', NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL
-		  FROM check_in c WHERE c.subject_id = $1 AND c.at >= $2 AND ($3::timestamptz IS NULL OR c.at < $3) AND NOT EXISTS (SELECT FROM position p
-		       WHERE p.subject_id = c.subject_id AND p.fix_at = c.at AND p.device_id = c.device_id AND p.boot = c.boot AND p.seq = c.seq)
-		UNION ALL
-		SELECT s.at, s.device_id, s.boot, s.seq, s.received_at, NULL, NULL, 'status', NULL, NULL, NULL, NULL, 0, s.battery, s.strap, s.charging, s.cell, s.operator, s.last_gasp
-		  FROM unnest($4::bigint[], $5::timestamptz[], $6::timestamptz[]) AS b (device, since, until)
-		  JOIN device_status s ON s.device_id = b.device AND s.at >= greatest(b.since, $2) AND (b.until IS NULL OR s.at < b.until)
-		 WHERE $3::timestamptz IS NULL OR s.at < $3
-		 ORDER BY 1, 2, 3, 4`, f.Subject, after.At, orNull(until), devs, from, to)
+	rows, err := q.Query(ctx, `SELECT fix_at, device_id, boot, seq, received_at, lon_e7, lat_e7, accuracy_m, method, flags, answers, skew_ms, battery, strap, charging
+		FROM position WHERE subject_id = $1 AND fix_at >= $2 AND ($3::timestamptz IS NULL OR fix_at < $3) AND ($4::timestamptz IS NULL OR received_at <= $4)
+		ORDER BY fix_at, device_id, boot, seq`, f.Subject, after.At, orNull(until), orNull(known))
 	if err != nil {
 		return fmt.Errorf("read history: %w", err)
 	}
 	defer rows.Close()
-	var r pastRow
 	for rows.Next() {
-		if err := r.scan(rows); err != nil {
-			return fmt.Errorf("read history: %w", err)
-		}
-		p := r.past(f)
-		if p.Binding == nil { // its binding was corrected since: it speaks for nobody we know
-			continue
-		}
-		if after.after(&Input{At: p.Observation.At, Observed: &p.Observation, Binding: p.Binding}) {
-			continue
-		}
-		if err := take(p); err != nil {
+		if err := r.position(rows); err != nil {
 			return err
 		}
 	}
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("read history: %w", err)
 	}
-	return nil
+	return r.upTo(nil)
 }
 
-// pastRow is one row of readPast.
-type pastRow struct {
-	at, received           time.Time
-	device                 id.Device
-	boot, seq              int64
-	answers                *int64
-	skew                   *int32
-	kind                   devices.Kind
-	lonE7, latE7           *int32
-	accuracy               *float32
-	method                 *int16
-	flags                  int16
-	battery, strap         *int16
-	charging               *bool
-	cell, operator, lastly *string
+// pastReader puts the rows of three tables in event order.
+type pastReader struct {
+	facts    *Facts
+	after    Front
+	take     func(*Past) error
+	rest     []Past // check-ins without a place and statuses, in event order; those before next are told
+	next     int
+	checkIns map[heardKey]bool // those that gave a place
+	bound    *BindingFact      // the last one found
+
+	p        Past
+	place    devices.Place
+	lon, lat int32
+	accuracy *float32
+	answers  *int64
+	skew     *int32
+	battery  *int16
+	strap    *int16
 }
 
-func (r *pastRow) scan(rows pgx.Rows) error {
-	*r = pastRow{}
-	return rows.Scan(&r.at, &r.device, &r.boot, &r.seq, &r.received, &r.answers, &r.skew, &r.kind, &r.lonE7, &r.latE7, &r.accuracy, &r.method, &r.flags,
-		&r.battery, &r.strap, &r.charging, &r.cell, &r.operator, &r.lastly)
-}
-
-func (r *pastRow) past(f *Facts) *Past {
-	p := &Past{Flags: Flag(r.flags), Binding: f.bindingOf(r.device, r.at)}
+// readRest reads everything but places; it is little.
+func (r *pastReader) readRest(ctx context.Context, q Querier, until, known time.Time) error {
+	var devs []int64
+	var from []time.Time
+	var to []*time.Time
+	for i := range r.facts.Bindings {
+		b := &r.facts.Bindings[i]
+		devs, from, to = append(devs, int64(b.Device)), append(from, b.Valid.From), append(to, orNull(b.Valid.Until))
+	}
+	rows, err := q.Query(ctx, `
+		SELECT c.at, c.device_id, c.boot, c.seq, c.received_at, c.answers, 'checkin', EXISTS (SELECT FROM position p WHERE p.subject_id = c.subject_id AND p.fix_at = c.at
+		       AND p.device_id = c.device_id AND p.boot = c.boot AND p.seq = c.seq), NULL::smallint, NULL::smallint, NULL::boolean, NULL::text
+		  FROM check_in c WHERE c.subject_id = $1 AND c.at >= $2 AND ($3::timestamptz IS NULL OR c.at < $3) AND ($7::timestamptz IS NULL OR c.received_at <= $7)
+		UNION ALL
+		SELECT s.at, s.device_id, s.boot, s.seq, s.received_at, NULL, 'status', false, s.battery, s.strap, s.charging, s.last_gasp
+		  FROM unnest($4::bigint[], $5::timestamptz[], $6::timestamptz[]) AS b (device, since, until)
+		  JOIN device_status s ON s.device_id = b.device AND s.at >= greatest(b.since, $2) AND (b.until IS NULL OR s.at < b.until)
+		 WHERE ($3::timestamptz IS NULL OR s.at < $3) AND ($7::timestamptz IS NULL OR s.received_at <= $7)
+		 ORDER BY 1, 2, 3, 4`, r.facts.Subject, r.after.At, orNull(until), devs, from, to, orNull(known))
+	if err != nil {
+		return err
+	}
+	var device id.Device
+	var placed bool
+	var lastly *string
+	var p Past
 	o := &p.Observation
-	*o = devices.Observation{Kind: r.kind, Boot: r.boot, Seq: r.seq, At: r.at.UTC(), ReceivedAt: r.received.UTC()}
+	_, err = pgx.ForEachRow(rows, []any{&o.At, &device, &o.Boot, &o.Seq, &o.ReceivedAt, &r.answers, &o.Kind, &placed, &r.battery, &r.strap, &o.Health.Charging, &lastly}, func() error {
+		if placed {
+			r.checkIns[heardKey{device, o.Boot, o.Seq}] = true
+			return nil
+		}
+		one := p
+		r.health(&one)
+		if lastly != nil {
+			one.Observation.Health.LastGasp = *lastly
+		}
+		if one.Binding = r.binding(device, o.At); one.Binding != nil {
+			r.rest = append(r.rest, one)
+		}
+		return nil
+	})
+	return err
+}
+
+// health completes an observation with what was scanned beside it.
+func (r *pastReader) health(p *Past) {
+	o := &p.Observation
+	o.At, o.ReceivedAt = o.At.UTC(), o.ReceivedAt.UTC()
+	o.Answers, o.Health.Battery, o.Health.Strap = 0, nil, devices.StrapUnknown
 	if r.answers != nil {
 		o.Answers = id.Check(*r.answers)
 		p.Flags |= Answer
 	}
+	if r.battery != nil {
+		v := int(*r.battery)
+		o.Health.Battery = &v
+	}
+	if r.strap != nil {
+		o.Health.Strap = devices.Strap(*r.strap)
+	}
+}
+
+// position tells one row of position, and before it what is older.
+func (r *pastReader) position(rows pgx.Rows) error {
+	p, o := &r.p, &r.p.Observation
+	var device id.Device
+	if err := rows.Scan(&o.At, &device, &o.Boot, &o.Seq, &o.ReceivedAt, &r.lon, &r.lat, &r.accuracy, &r.place.Method, &p.Flags, &r.answers, &r.skew,
+		&r.battery, &r.strap, &o.Health.Charging); err != nil {
+		return fmt.Errorf("read history: %w", err)
+	}
+	r.health(p)
+	r.place.Lon, r.place.Lat, r.place.Accuracy = float64(r.lon)/1e7, float64(r.lat)/1e7, 0
+	if r.accuracy != nil {
+		r.place.Accuracy = float64(*r.accuracy)
+	}
+	o.Place, o.SentAt, o.Kind = &r.place, time.Time{}, devices.KindFix
 	if r.skew != nil {
 		o.SentAt = o.ReceivedAt.Add(-time.Duration(*r.skew) * time.Millisecond)
 	}
-	if r.lonE7 != nil {
-		o.Place = &devices.Place{Lon: float64(*r.lonE7) / 1e7, Lat: float64(*r.latE7) / 1e7, Speed: -1, Satellites: -1, Datum: devices.WGS84}
-		if r.accuracy != nil {
-			o.Place.Accuracy = float64(*r.accuracy)
-		}
-		if r.method != nil {
-			o.Place.Method = devices.Method(*r.method)
-		}
+	if len(r.checkIns) > 0 && r.checkIns[heardKey{device, o.Boot, o.Seq}] {
+		o.Kind = devices.KindCheckIn
 	}
-	h := &o.Health
-	if r.battery != nil {
-		v := int(*r.battery)
-		h.Battery = &v
+	if p.Binding = r.binding(device, o.At); p.Binding == nil {
+		return nil // its binding was corrected since: it speaks for nobody we know
 	}
-	if r.strap != nil {
-		h.Strap = devices.Strap(*r.strap)
+	if err := r.upTo(p); err != nil {
+		return err
 	}
-	h.Charging = r.charging
-	for to, v := range map[*string]*string{&h.Cell: r.cell, &h.Operator: r.operator, &h.LastGasp: r.lastly} {
-		if v != nil {
-			*to = *v
-		}
-	}
-	return p
+	return r.tell(p)
 }
+
+// upTo tells what comes before p in event order; nil: all that is left.
+func (r *pastReader) upTo(p *Past) error {
+	for ; r.next < len(r.rest); r.next++ {
+		x := &r.rest[r.next]
+		if p != nil {
+			front := p.front()
+			if !front.after(x.input()) {
+				return nil
+			}
+		}
+		if err := r.tell(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *pastReader) tell(p *Past) error {
+	if r.after.after(p.input()) {
+		return nil
+	}
+	return r.take(p)
+}
+
+// binding is the binding of a device at t; the last one is usually it again.
+func (r *pastReader) binding(d id.Device, t time.Time) *BindingFact {
+	if b := r.bound; b == nil || b.Device != d || !b.Valid.Contains(t) {
+		r.bound = r.facts.bindingOf(d, t)
+	}
+	return r.bound
+}
+
+func (p *Past) input() *Input {
+	return &Input{At: p.Observation.At, Observed: &p.Observation, Binding: p.Binding}
+}
+
+func (p *Past) front() Front { return p.input().key() }
 
 // bindingOf is the binding of a device at t.
 func (f *Facts) bindingOf(d id.Device, t time.Time) *BindingFact {
