@@ -22,10 +22,12 @@ type Derivation struct {
 	flags     []moved // those whose flags are others now
 
 	base        *State // as it was before; for comparing
+	proving     bool   // nothing is kept on the way: it only proves or tries something
 	checkpoints []checkpoint
 	asks        map[RuleID]*Ask
 	settled     []*Settle
 	scratch     []Effect
+	in          Input
 }
 
 // moved is a stored fix whose flags changed.
@@ -67,13 +69,14 @@ const fromHistory = Skewed | Answer
 
 // Take judges the next observation. They come in event order; one that does not is an error.
 func (d *Derivation) Take(p *Past) error {
-	if d.hour(p.Observation.At) {
+	if !d.proving && d.hour(p.Observation.At) {
 		if err := d.keep(); err != nil {
 			return err
 		}
 	}
-	in := Input{At: p.Observation.At, Now: d.Now, Observed: &p.Observation, Binding: p.Binding, Flags: p.Flags & fromHistory, Asked: d.Asked}
-	d.evaluate(&in)
+	in := &d.in
+	*in = Input{At: p.Observation.At, Now: d.Now, Observed: &p.Observation, Binding: p.Binding, Flags: p.Flags & fromHistory, Asked: d.Asked}
+	d.evaluate(in)
 	d.Evaluated++
 	if in.Flags&OutOfOrder != 0 {
 		return fmt.Errorf("history of subject %d is out of order at %v", d.Facts.Subject, in.At)
@@ -84,7 +87,7 @@ func (d *Derivation) Take(p *Past) error {
 	} else {
 		in.Flags &^= Late
 	}
-	if o.Place != nil && in.Flags != p.Flags {
+	if o.Place != nil && in.Flags != p.Flags && !d.proving {
 		d.flags = append(d.flags, moved{o.At, p.Binding.Device, o.Boot, o.Seq, in.Flags})
 	}
 	return nil

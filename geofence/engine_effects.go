@@ -40,7 +40,8 @@ type Superseded struct {
 type episode struct {
 	ViolationBody
 	evidence EvidenceHistory
-	fresh    bool // not in the database yet
+	engine   string // version that decided it; read where it matters
+	fresh    bool   // not in the database yet
 	dirty    bool
 }
 

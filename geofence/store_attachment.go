@@ -57,8 +57,8 @@ func (s *Store) PutAttachment(ctx context.Context, by id.Account, scope id.Org, 
 }
 
 // readAttachments gives the facts of subjects what is recorded of their devices being on them.
-func readAttachments(ctx context.Context, tx pgx.Tx, ids []id.Subject, out map[id.Subject]*subjectFacts) error {
-	rows, err := tx.Query(ctx, `SELECT subject_id, what, at FROM attachment WHERE subject_id = ANY ($1) AND upper_inf(recorded) ORDER BY subject_id, at, attachment_id`, ids)
+func readAttachments(ctx context.Context, tx pgx.Tx, ids []id.Subject, known time.Time, out map[id.Subject]*subjectFacts) error {
+	rows, err := tx.Query(ctx, `SELECT subject_id, what, at FROM attachment WHERE subject_id = ANY ($1) AND `+recordedAt(known)+` ORDER BY subject_id, at, attachment_id`, ids)
 	if err != nil {
 		return fmt.Errorf("read attachments: %w", err)
 	}

@@ -18,10 +18,19 @@ const violationColumns = `violation_id, subject_id, org_id, rule_id, rule_versio
 
 // scanEpisode reads violationColumns.
 func scanEpisode(row pgx.CollectableRow) (*episode, error) {
+	return scanEpisodeAnd(row, nil)
+}
+
+// scanEpisodeAnd reads violationColumns and one column more, if any.
+func scanEpisodeAnd(row pgx.CollectableRow, more func(*episode) any) (*episode, error) {
 	v := &episode{}
 	var closed *time.Time
-	if err := row.Scan(&v.Violation, &v.Subject, &v.Org, &v.Rule, &v.RuleVersion, &v.Zone, &v.ZoneVersion, &v.Kind, &v.Channel, &v.State, &v.Version,
-		&v.OpenedAt, &v.DecidedAt, &closed, &v.Late, &v.evidence); err != nil {
+	to := []any{&v.Violation, &v.Subject, &v.Org, &v.Rule, &v.RuleVersion, &v.Zone, &v.ZoneVersion, &v.Kind, &v.Channel, &v.State, &v.Version,
+		&v.OpenedAt, &v.DecidedAt, &closed, &v.Late, &v.evidence}
+	if more != nil {
+		to = append(to, more(v))
+	}
+	if err := row.Scan(to...); err != nil {
 		return nil, err
 	}
 	v.OpenedAt, v.DecidedAt = v.OpenedAt.UTC(), v.DecidedAt.UTC()

@@ -142,9 +142,9 @@ func (s *Store) PutCalendar(ctx context.Context, by id.Account, spec CalendarSpe
 	})
 }
 
-// LoadCalendar reads what is recorded now of days off.
-func LoadCalendar(ctx context.Context, q Querier) (*Calendar, error) {
-	rows, err := q.Query(ctx, `SELECT year FROM calendar_year WHERE upper_inf(recorded) ORDER BY year`)
+// LoadCalendar reads what was recorded of days off at an instant; zero: now.
+func LoadCalendar(ctx context.Context, q Querier, known time.Time) (*Calendar, error) {
+	rows, err := q.Query(ctx, `SELECT year FROM calendar_year WHERE `+recordedAt(known)+` ORDER BY year`)
 	if err != nil {
 		return nil, fmt.Errorf("read the calendar: %w", err)
 	}
@@ -152,7 +152,7 @@ func LoadCalendar(ctx context.Context, q Querier) (*Calendar, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the calendar: %w", err)
 	}
-	rows, err = q.Query(ctx, `SELECT day, off FROM calendar_day WHERE upper_inf(recorded) ORDER BY day`)
+	rows, err = q.Query(ctx, `SELECT day, off FROM calendar_day WHERE `+recordedAt(known)+` ORDER BY day`)
 	if err != nil {
 		return nil, fmt.Errorf("read the calendar: %w", err)
 	}
@@ -181,7 +181,7 @@ func YearsWithoutCalendar(ctx context.Context, q Querier, from, until time.Time)
 }
 
 // readSchedules gives the facts of subjects the schedules their rules go by, and the calendar.
-func readSchedules(ctx context.Context, tx pgx.Tx, wanted map[ScheduleID]bool, out map[id.Subject]*subjectFacts) error {
+func readSchedules(ctx context.Context, tx pgx.Tx, wanted map[ScheduleID]bool, known time.Time, out map[id.Subject]*subjectFacts) error {
 	if len(wanted) == 0 {
 		return nil
 	}
@@ -189,7 +189,7 @@ func readSchedules(ctx context.Context, tx pgx.Tx, wanted map[ScheduleID]bool, o
 	for s := range wanted {
 		ids = append(ids, s)
 	}
-	rows, err := tx.Query(ctx, `SELECT schedule_id, doc, lower(valid), upper(valid) FROM schedule_version WHERE schedule_id = ANY ($1) AND upper_inf(recorded)
+	rows, err := tx.Query(ctx, `SELECT schedule_id, doc, lower(valid), upper(valid) FROM schedule_version WHERE schedule_id = ANY ($1) AND `+recordedAt(known)+`
 		ORDER BY schedule_id, lower(valid)`, ids)
 	if err != nil {
 		return fmt.Errorf("read schedules: %w", err)
@@ -209,7 +209,7 @@ func readSchedules(ctx context.Context, tx pgx.Tx, wanted map[ScheduleID]bool, o
 	if err != nil {
 		return fmt.Errorf("read schedules: %w", err)
 	}
-	calendar, err := LoadCalendar(ctx, tx)
+	calendar, err := LoadCalendar(ctx, tx, known)
 	if err != nil {
 		return err
 	}

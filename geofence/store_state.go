@@ -169,7 +169,7 @@ func (e *Engine) loadFacts(ctx context.Context, tx pgx.Tx, subjects map[id.Subje
 		return nil
 	}
 	slices.Sort(stale)
-	loaded, err := e.readFacts(ctx, tx, stale)
+	loaded, err := e.readFacts(ctx, tx, stale, time.Time{})
 	if err != nil {
 		return err
 	}
@@ -182,13 +182,21 @@ func (e *Engine) loadFacts(ctx context.Context, tx pgx.Tx, subjects map[id.Subje
 	return nil
 }
 
-// readFacts reads everything recorded now that bears on subjects.
-func (e *Engine) readFacts(ctx context.Context, tx pgx.Tx, ids []id.Subject) (map[id.Subject]*subjectFacts, error) {
+// recordedAt is the condition that a row says what was recorded at an instant of domain time; zero: now.
+func recordedAt(known time.Time) string {
+	if known.IsZero() {
+		return "upper_inf(recorded)"
+	}
+	return "recorded @> '" + known.UTC().Format(time.RFC3339Nano) + "'::timestamptz"
+}
+
+// readFacts reads everything that bears on subjects, as it was recorded at an instant; zero: now.
+func (e *Engine) readFacts(ctx context.Context, tx pgx.Tx, ids []id.Subject, known time.Time) (map[id.Subject]*subjectFacts, error) {
 	out := make(map[id.Subject]*subjectFacts, len(ids))
 	for _, s := range ids {
 		out[s] = &subjectFacts{facts: &Facts{Subject: s}}
 	}
-	approvals, err := supervision.Authorities(ctx, tx, ids)
+	approvals, err := supervision.AuthoritiesAt(ctx, tx, ids, known)
 	if err != nil {
 		return nil, err
 	}
@@ -197,24 +205,24 @@ func (e *Engine) readFacts(ctx context.Context, tx pgx.Tx, ids []id.Subject) (ma
 			out[s].facts.Authorities = append(out[s].facts.Authorities, Interval{a.From, a.Until})
 		}
 	}
-	if err := readBindingFacts(ctx, tx, ids, out); err != nil {
+	if err := readBindingFacts(ctx, tx, ids, known, out); err != nil {
 		return nil, err
 	}
 	if err := readOffices(ctx, tx, ids, out); err != nil {
 		return nil, err
 	}
-	if err := readAttachments(ctx, tx, ids, out); err != nil {
+	if err := readAttachments(ctx, tx, ids, known, out); err != nil {
 		return nil, err
 	}
 	if err := readDeaf(ctx, tx, out); err != nil {
 		return nil, err
 	}
-	return out, e.readRules(ctx, tx, ids, out)
+	return out, e.readRules(ctx, tx, ids, known, out)
 }
 
-func readBindingFacts(ctx context.Context, tx pgx.Tx, ids []id.Subject, out map[id.Subject]*subjectFacts) error {
+func readBindingFacts(ctx context.Context, tx pgx.Tx, ids []id.Subject, known time.Time, out map[id.Subject]*subjectFacts) error {
 	rows, err := tx.Query(ctx, `SELECT binding_id, device_id, class, subject_id, interval_s, finest_s, lower(valid), upper(valid) FROM binding
-		WHERE subject_id = ANY ($1) AND upper_inf(recorded) ORDER BY subject_id, lower(valid), binding_id`, ids)
+		WHERE subject_id = ANY ($1) AND `+recordedAt(known)+` ORDER BY subject_id, lower(valid), binding_id`, ids)
 	if err != nil {
 		return fmt.Errorf("read bindings of subjects: %w", err)
 	}
@@ -264,9 +272,9 @@ func between(from, until *time.Time) (v Interval) {
 }
 
 // readRules reads rules and the zones they are about.
-func (e *Engine) readRules(ctx context.Context, tx pgx.Tx, ids []id.Subject, out map[id.Subject]*subjectFacts) error {
+func (e *Engine) readRules(ctx context.Context, tx pgx.Tx, ids []id.Subject, known time.Time, out map[id.Subject]*subjectFacts) error {
 	rows, err := tx.Query(ctx, `SELECT rule_id, version, subject_id, kind, coalesce(zone_id, 0), legal_basis, document_no, params, coalesce(schedule_id, 0), lower(valid), upper(valid)
-		FROM rule WHERE subject_id = ANY ($1) AND upper_inf(recorded) ORDER BY subject_id, rule_id, version`, ids)
+		FROM rule WHERE subject_id = ANY ($1) AND `+recordedAt(known)+` ORDER BY subject_id, rule_id, version`, ids)
 	if err != nil {
 		return fmt.Errorf("read rules: %w", err)
 	}
@@ -290,10 +298,10 @@ func (e *Engine) readRules(ctx context.Context, tx pgx.Tx, ids []id.Subject, out
 	if err != nil {
 		return fmt.Errorf("read rules: %w", err)
 	}
-	if err := readSchedules(ctx, tx, schedules, out); err != nil {
+	if err := readSchedules(ctx, tx, schedules, known, out); err != nil {
 		return err
 	}
-	zones, err := e.readZones(ctx, tx, wanted)
+	zones, err := e.readZones(ctx, tx, wanted, known)
 	if err != nil {
 		return err
 	}
@@ -308,8 +316,8 @@ func (e *Engine) readRules(ctx context.Context, tx pgx.Tx, ids []id.Subject, out
 	return nil
 }
 
-// readZones returns the versions of zones as recorded now, by validity; each is prepared once for all subjects.
-func (e *Engine) readZones(ctx context.Context, tx pgx.Tx, wanted map[ZoneID]bool) (map[ZoneID][]*Zone, error) {
+// readZones returns the versions of zones as they were recorded, by validity; each is prepared once for all subjects.
+func (e *Engine) readZones(ctx context.Context, tx pgx.Tx, wanted map[ZoneID]bool, known time.Time) (map[ZoneID][]*Zone, error) {
 	var ids []ZoneID
 	for z, ok := range wanted {
 		if ok {
@@ -320,7 +328,7 @@ func (e *Engine) readZones(ctx context.Context, tx pgx.Tx, wanted map[ZoneID]boo
 		return nil, nil
 	}
 	slices.Sort(ids)
-	rows, err := tx.Query(ctx, `SELECT zone_id, version FROM zone_version WHERE zone_id = ANY ($1) AND upper_inf(recorded) ORDER BY zone_id, lower(valid)`, ids)
+	rows, err := tx.Query(ctx, `SELECT zone_id, version FROM zone_version WHERE zone_id = ANY ($1) AND `+recordedAt(known)+` ORDER BY zone_id, lower(valid)`, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read zones: %w", err)
 	}

@@ -88,8 +88,14 @@ func (s *Store) LiftAuthority(ctx context.Context, by id.Account, subject id.Sub
 
 // Authorities are the approvals of subjects as recorded now, each subject's in order of time.
 func Authorities(ctx context.Context, q Querier, subjects []id.Subject) (map[id.Subject][]Authority, error) {
+	return AuthoritiesAt(ctx, q, subjects, time.Time{})
+}
+
+// AuthoritiesAt is Authorities as they were recorded at an instant of domain time; zero: now.
+func AuthoritiesAt(ctx context.Context, q Querier, subjects []id.Subject, known time.Time) (map[id.Subject][]Authority, error) {
 	rows, err := q.Query(ctx, `SELECT authority_id, subject_id, ground, coalesce(ground_record, ''), approver_id, document_no, lower(valid), upper(valid)
-		FROM authority WHERE subject_id = ANY ($1) AND upper_inf(recorded) ORDER BY subject_id, lower(valid)`, subjects)
+		FROM authority WHERE subject_id = ANY ($1) AND CASE WHEN $2::timestamptz IS NULL THEN upper_inf(recorded) ELSE recorded @> $2 END
+		ORDER BY subject_id, lower(valid)`, subjects, null(known))
 	if err != nil {
 		return nil, fmt.Errorf("read authorities: %w", err)
 	}

@@ -44,7 +44,7 @@ func newRoot() *cobra.Command {
 	addConfigFlags(root)
 	root.AddCommand(
 		newUpCommand(), newServeCommand(), newBrokerCommand(), newMigrateCommand(), newOfficerCommand(), newZonesCommand(),
-		newQuarantineCommand(), newReplayCommand(), newSimulateCommand(), newConfigCommand(), newVersionCommand(),
+		newQuarantineCommand(), newReplayCommand(), newReplayCheckCommand(), newWhatIfCommand(), newSimulateCommand(), newConfigCommand(), newVersionCommand(),
 	)
 	return root
 }
