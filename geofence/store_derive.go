@@ -20,8 +20,8 @@ func (e *Engine) claimDirty(ctx context.Context, tx pgx.Tx, settled, patience ti
 	var doc []byte
 	var why Why
 	err := tx.QueryRow(ctx, `SELECT subject_id, dirty_from, dirty_why FROM subject_state WHERE dirty_from IS NOT NULL
-		AND (dirty_at <= clock_timestamp() - make_interval(secs => $1) OR dirty_since <= clock_timestamp() - make_interval(secs => $2))
-		ORDER BY dirty_since, subject_id LIMIT 1 FOR UPDATE SKIP LOCKED`, settled.Seconds(), patience.Seconds()).Scan(&s, &from, &doc)
+		AND (dirty_at <= clock_timestamp() - make_interval(secs => $1::float8) OR dirty_since <= clock_timestamp() - make_interval(secs => $2))
+		ORDER BY CASE WHEN $1::float8 > 0 THEN dirty_since END, subject_id LIMIT 1 FOR UPDATE SKIP LOCKED`, settled.Seconds(), patience.Seconds()).Scan(&s, &from, &doc)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, from, why, nil
 	}

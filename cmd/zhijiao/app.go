@@ -32,6 +32,7 @@ type plan struct {
 	server    bool   // run ingest, the engine, alerts and the console
 	demo      bool   // load invented people and let them live
 	freePorts bool   // take another port when a default one is taken
+	stepped   bool   // somebody moves the clock, and settles the past before it moves
 
 	clock *clock.Setting // of a rehearsal whose clock was never set; nil: the machine's time
 }

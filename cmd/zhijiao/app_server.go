@@ -25,6 +25,8 @@ const (
 	selfTest = 60 * time.Second
 	// sweepEvery is how often what has been kept long enough is removed.
 	sweepEvery = time.Minute
+	// notByItself is longer than any rehearsal: who steps it says when the past is to be derived again.
+	notByItself = 1000 * time.Hour
 )
 
 // startCore builds what decides, and what makes work of it.
@@ -32,9 +34,11 @@ func (a *App) startCore(context.Context) error {
 	a.supervision = supervision.NewStore(a.pool, a.clock, a.keys)
 	a.zones = geofence.NewStore(a.pool, a.clock)
 	a.alerts = alerts.NewStore(a.pool, a.clock)
-	engine, err := geofence.New(geofence.Options{
-		Pool: a.pool, Clock: a.clock, Keys: a.keys, Backlog: a.backlog, Listener: a.listener, Log: a.log, Register: a.registry,
-	})
+	o := geofence.Options{Pool: a.pool, Clock: a.clock, Keys: a.keys, Backlog: a.backlog, Listener: a.listener, Log: a.log, Register: a.registry}
+	if a.plan.stepped {
+		o.Settled, o.Patience = notByItself, notByItself
+	}
+	engine, err := geofence.New(o)
 	if err != nil {
 		return err
 	}

@@ -131,7 +131,7 @@ func (r *rehearsal) run(ctx context.Context, cfg *config.Config, log *slog.Logge
 		}
 		setting.At = day.UTC()
 	}
-	app, err := newApp(ctx, cfg, log, plan{migrate: true, mode: modeRehearsal, broker: true, server: true, freePorts: true, clock: &setting})
+	app, err := newApp(ctx, cfg, log, plan{migrate: true, mode: modeRehearsal, broker: true, server: true, freePorts: true, stepped: r.rate == 0, clock: &setting})
 	if err != nil {
 		return err
 	}

@@ -110,10 +110,13 @@ func (s *stepped) resting(ctx context.Context, t time.Time) error {
 	if err != nil {
 		return err
 	}
-	for _, kind := range []devices.Kind{devices.KindFix, devices.KindCheckIn, devices.KindStatus} {
-		if received[kind]-s.base[kind] < s.sent[kind] {
-			return fmt.Errorf("%w: %d of %d observations received", geofence.ErrNotDrained, received[kind]-s.base[kind], s.sent[kind])
+	for kind, n := range s.sent {
+		if received[kind]-s.base[kind] < n {
+			return fmt.Errorf("%w: %d of %d observations received", geofence.ErrNotDrained, received[kind]-s.base[kind], n)
 		}
+	}
+	if err := s.app.engine.Settle(ctx); err != nil {
+		return err
 	}
 	if err := geofence.Drained(ctx, s.app.pool, t); err != nil {
 		return err

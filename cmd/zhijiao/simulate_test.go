@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"zhijiao/cmd/zhijiao/config"
 	"zhijiao/cmd/zhijiao/simulate"
 	"zhijiao/devices"
@@ -41,6 +39,18 @@ func TestSimulateRefusesWhatItDoesNotKnow(t *testing.T) {
 // rehearse starts the program, in this process, on a database of its own that is a rehearsal.
 func rehearse(t testing.TB, start time.Time) *App {
 	t.Helper()
+	return rehearseAs(t, plan{}, start)
+}
+
+// rehearseStepped is one whose clock the test moves, by stepped.
+func rehearseStepped(t testing.TB, start time.Time) *App {
+	t.Helper()
+	return rehearseAs(t, plan{stepped: true}, start)
+}
+
+func rehearseAs(t testing.TB, p plan, start time.Time) *App {
+	t.Helper()
+	p.migrate, p.mode, p.broker, p.server, p.freePorts, p.clock = true, modeRehearsal, true, true, true, &clock.Setting{Kind: clock.Stepped, At: start}
 	cfg, err := config.Load(config.Source{Flags: map[string]string{
 		"data_dir": t.TempDir(), "database_url": pgtest.Database(t), "http.listen": "127.0.0.1:0", "mqtt.listen": "127.0.0.1:0", "broker.sync": "interval",
 	}})
@@ -48,8 +58,7 @@ func rehearse(t testing.TB, start time.Time) *App {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	app, err := newApp(t.Context(), cfg, log, plan{migrate: true, mode: modeRehearsal, broker: true, server: true, freePorts: true,
-		clock: &clock.Setting{Kind: clock.Stepped, At: start}})
+	app, err := newApp(t.Context(), cfg, log, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,41 +70,12 @@ func rehearse(t testing.TB, start time.Time) *App {
 	return app
 }
 
-// alerted is an alert as the test looks at it.
-type alerted struct {
-	Serial devices.Serial
-	Kind   string
-	Class  string
-	At     time.Time
-}
-
-func alertsOf(t testing.TB, app *App) []alerted {
-	t.Helper()
-	rows, err := app.pool.Query(t.Context(), `SELECT d.serial, a.kind, a.class, a.opened_at FROM alert a
-		JOIN binding b ON b.subject_id = a.subject_id AND upper_inf(b.recorded) JOIN device d ON d.device_id = b.device_id ORDER BY a.alert_id`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[alerted])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
-}
-
-// evidence is which kinds of alert show a misdeed.
-var evidence = map[simulate.Deed][]string{
-	simulate.LeaveCity:    {"left_zone", "check_unanswered"},
-	simulate.EnterKeepOut: {"entered_zone"},
-	simulate.FallSilent:   {"device_silent"},
-}
-
 // TestEveryMisdeedHasItsAlert_AndNobodyElseAnAlarm: fifty people live through a day, four do something wrong; broker,
 // PostGIS, engine and alerts are the real ones. What the sent observations could show has its alert, and who kept the law
 // has no 报警.
 func TestEveryMisdeedHasItsAlert_AndNobodyElseAnAlarm(t *testing.T) {
 	t.Parallel()
-	app := rehearse(t, time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC)) // midnight in Tianmen
+	app := rehearseStepped(t, time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC)) // midnight in Tianmen
 	r := rehearsal{people: 50, wristbands: 12, days: 1, seed: 7, step: longestStep, only: []simulate.Misdeed{
 		{Person: 0, Deed: simulate.LeaveCity, After: 9 * time.Hour, Duration: 4 * time.Hour},
 		{Person: 1, Deed: simulate.EnterKeepOut, After: 10 * time.Hour, Duration: time.Hour},
@@ -106,22 +86,12 @@ func TestEveryMisdeedHasItsAlert_AndNobodyElseAnAlarm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raised := alertsOf(t, app)
-	guilty := map[devices.Serial]bool{}
 	for _, m := range truth {
-		guilty[m.Serial] = true
 		if !m.Visible {
 			t.Errorf("%s %s: %s; the test needs another hour", m.Serial, m.Deed, m.Why)
 		}
-		if !shown(raised, m) {
-			t.Errorf("%s %s at %s: no alert", m.Serial, m.Deed, m.From.In(shanghai).Format(time.TimeOnly))
-		}
 	}
-	for _, a := range raised {
-		if !guilty[a.Serial] && a.Class == "alarm" {
-			t.Errorf("%s kept the law and has a 报警: %s at %s", a.Serial, a.Kind, a.At.In(shanghai).Format(time.TimeOnly))
-		}
-	}
+	hold(t, truth, alertsOf(t, app))
 	counts, err := devices.LoadCounts(t.Context(), app.pool)
 	if err != nil {
 		t.Fatal(err)
@@ -131,24 +101,12 @@ func TestEveryMisdeedHasItsAlert_AndNobodyElseAnAlarm(t *testing.T) {
 	}
 }
 
-// shown tells whether an alert of the right kind was opened while the misdeed went on, or soon after.
-func shown(raised []alerted, m simulate.Truth) bool {
-	for _, a := range raised {
-		for _, kind := range evidence[m.Deed] {
-			if a.Serial == m.Serial && a.Kind == kind && !a.At.Before(m.From.Add(-5*time.Minute)) && a.At.Before(m.Until.Add(2*time.Hour)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // TestSteppedDoesNotDependOnTheMachine: the same seed raises the same alerts, twice.
 func TestSteppedDoesNotDependOnTheMachine(t *testing.T) {
 	t.Parallel()
 	var first string
 	for round := range 2 {
-		app := rehearse(t, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
+		app := rehearseStepped(t, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
 		o, err := inventedWorld(8, 4, 3, app.clock.Now(), 1)
 		if err != nil {
 			t.Fatal(err)

@@ -86,7 +86,7 @@ var deeds = []deed{
 		says: "no network for hours, then all that was kept, in order", read: readSilent},
 	{name: LoseLocation, kind: "location_lost", who: dense, from: 6, until: 18, shortest: 90 * time.Minute, longest: 3 * time.Hour,
 		says: "a wristband that speaks and does not know where it is", read: readLost},
-	{name: OpenStrap, kind: "strap_open", who: dense, from: 8, until: 20, shortest: 30 * time.Minute, longest: 3 * time.Hour, last: true,
+	{name: OpenStrap, kind: "strap_opened", who: dense, from: 8, until: 20, shortest: 30 * time.Minute, longest: 3 * time.Hour, last: true,
 		says: "open the strap, and close it again hours later", read: readStrap},
 	{name: PhoneAtHome, kind: "separated", who: both, from: 7, until: 9, shortest: 7 * time.Hour, longest: 9 * time.Hour,
 		says: "go out with the wristband and leave the phone at home", read: readSeparated},
