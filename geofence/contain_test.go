@@ -68,7 +68,7 @@ func TestAgreesWithPostGIS_R30_R31(t *testing.T) {
 		for range 300 {
 			lons, lats = append(lons, 112.9+1.2*r.Float64()), append(lats, 29.9+1.2*r.Float64())
 		}
-		for _, e := range z.edges.edges {
+		for _, e := range newReference(z).edges {
 			for range 4 {
 				f, j := r.Float64(), (r.Float64()-0.5)*2e-9
 				lons, lats = append(lons, e.lon1+f*(e.lon2-e.lon1)+j), append(lats, e.lat1+f*(e.lat2-e.lat1))
@@ -115,7 +115,7 @@ func TestDistanceOfSmallZones_R31(t *testing.T) {
 	}
 	ring := geom.NewLineString(geom.XY)
 	var coords []geom.Coord
-	for _, e := range z.edges.edges {
+	for _, e := range newReference(z).edges {
 		coords = append(coords, geom.Coord{e.lon1, e.lat1})
 	}
 	doc, err := wkt.Marshal(ring.MustSetCoords(append(coords, coords[0])))

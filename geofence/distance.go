@@ -105,10 +105,15 @@ func (b *box) meets(o *box) bool {
 	return b.minLon <= o.maxLon && b.maxLon >= o.minLon && b.minLat <= o.maxLat && b.maxLat >= o.minLat
 }
 
-// square is the square of the distance of a point from the box in a plane.
-func (b *box) square(east, north, lon, lat float64) float64 {
-	dx, dy := max(0, b.minLon-lon, lon-b.maxLon)*east, max(0, b.minLat-lat, lat-b.maxLat)*north
-	return float64(dx*dx) + float64(dy*dy)
+// square is the square of the distance of a point from the box in a plane, whichever way round the earth is shorter. A hair
+// less, so that it is never more than that of an edge in the box.
+func (b *box) square(a *aim) float64 {
+	const hair = 1 - 1e-9
+	dx, dy := max(0, b.minLon-a.lon, a.lon-b.maxLon), max(0, b.minLat-a.lat, a.lat-b.maxLat)*a.north
+	if dx > 0 {
+		dx = max(0, min(dx, b.minLon+360-a.lon, a.lon+360-b.maxLon)) * a.east
+	}
+	return hair * (float64(dx*dx) + float64(dy*dy))
 }
 
 func (b *box) covers(lon, lat float64) bool {

@@ -237,7 +237,7 @@ func TestImpossibleFixMovesNothing_R28(t *testing.T) {
 func TestEdgeIsInside_R30(t *testing.T) {
 	t.Parallel()
 	z := square(t, 1, 1000)
-	e := z.edges.edges[0]
+	e := newReference(z).edges[0]
 	for _, f := range []float64{0, 0.25, 0.5, 1} {
 		if lon := e.lon1 + f*(e.lon2-e.lon1); !z.Covers(lon, e.lat1) {
 			t.Errorf("the point at %v of the southern edge is not inside", f)

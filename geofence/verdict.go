@@ -39,6 +39,32 @@ func Judge(z *Zone, lon, lat float64, accuracy int64) (v Verdict, margin int64) 
 	return Undecidable, margin
 }
 
+// verdict is Judge's verdict without the margin, which need not be measured where it is certain to be larger than the
+// accuracy.
+func (z *Zone) verdict(lon, lat float64, accuracy int64) Verdict {
+	if z.Shape == Circular {
+		v, _ := Judge(z, lon, lat, accuracy)
+		return v
+	}
+	covers, _, least := z.cells.near(lon, lat)
+	margin := int64(min(100*least, 1e14)) - 1 // and rounding
+	if margin <= accuracy {
+		d, ok := z.cells.within(lon, lat, float64(accuracy)/100)
+		if ok {
+			margin = centimetres(d)
+		} else {
+			margin = accuracy + 1
+		}
+	}
+	switch {
+	case covers && margin >= accuracy || !covers && margin == 0 && accuracy == 0: // the edge is in
+		return Inside
+	case !covers && margin > accuracy:
+		return Outside
+	}
+	return Undecidable
+}
+
 // accuracy is the radius to be used for a fix, centimetres: what it claims, never below the floor of its method, and
 // three floors where it claims nothing.
 func (p *Params) accuracy(m devices.Method, claimed int64) int64 {

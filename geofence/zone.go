@@ -36,18 +36,18 @@ type Zone struct {
 
 	centre geom.Coord // of a circle, lon lat
 	radius float64    // metres
-	edges  *edgeIndex // of polygons
+	cells  *cells     // of polygons
 	box    box        // around all of it
 }
 
 // NewPolygon prepares a multipolygon in WGS-84 (lon lat). Its geometry must be valid; PostGIS has the last word on that.
 func NewPolygon(id ZoneID, version int, valid Interval, mp *geom.MultiPolygon) (*Zone, error) {
 	z := &Zone{ID: id, Version: version, Valid: valid, Shape: Polygonal}
-	var rings [][]geom.Coord
+	var rings [][]point
 	for i := range mp.NumPolygons() {
 		p := mp.Polygon(i)
 		for k := range p.NumLinearRings() {
-			ring := p.LinearRing(k).Coords()
+			ring := points(p.LinearRing(k))
 			if err := checkRing(ring); err != nil {
 				return nil, fmt.Errorf("zone %d version %d, polygon %d, ring %d: %w", id, version, i, k, err)
 			}
@@ -57,9 +57,22 @@ func NewPolygon(id ZoneID, version int, valid Interval, mp *geom.MultiPolygon) (
 	if len(rings) == 0 {
 		return nil, fmt.Errorf("zone %d version %d has no ring", id, version)
 	}
-	z.edges = newEdgeIndex(rings)
-	z.box = z.edges.box
+	z.cells = newCells(newOutline(rings))
+	z.box = z.cells.box
 	return z, nil
+}
+
+// points are the places of a ring or a line.
+func points(g interface {
+	FlatCoords() []float64
+	Stride() int
+}) []point {
+	flat, n := g.FlatCoords(), g.Stride()
+	list := make([]point, len(flat)/n)
+	for i := range list {
+		list[i] = point{flat[i*n], flat[i*n+1]}
+	}
+	return list
 }
 
 // NewCircle prepares a circle: everything within radius metres of the centre, on the ground.
@@ -80,12 +93,12 @@ func NewCircle(id ZoneID, version int, valid Interval, lon, lat, radius float64)
 func onEarth(lon, lat float64) bool { return math.Abs(lon) <= 180 && math.Abs(lat) <= 90 } // and no NaN
 
 // checkRing refuses what an index cannot be made of; whether a polygon is valid by OGC rules PostGIS has said before.
-func checkRing(ring []geom.Coord) error {
-	if len(ring) < 4 || ring[0][0] != ring[len(ring)-1][0] || ring[0][1] != ring[len(ring)-1][1] {
+func checkRing(ring []point) error {
+	if len(ring) < 4 || ring[0] != ring[len(ring)-1] {
 		return errors.New("a ring has three points and ends where it began")
 	}
-	for _, c := range ring {
-		if !onEarth(c[0], c[1]) {
+	for _, p := range ring {
+		if !onEarth(p.lon, p.lat) {
 			return errors.New("a coordinate is out of range")
 		}
 	}
@@ -112,7 +125,7 @@ func (z *Zone) Covers(lon, lat float64) bool {
 	if z.Shape == Circular {
 		return z.Distance(lon, lat) <= 0
 	}
-	return z.edges.covers(lon, lat)
+	return z.cells.covers(lon, lat)
 }
 
 // Distance is the signed distance to the zone's boundary in metres on the ground: negative inside, 0 on the edge.
@@ -120,8 +133,9 @@ func (z *Zone) Distance(lon, lat float64) float64 {
 	if z.Shape == Circular {
 		return metres(lon, lat, z.centre[0], z.centre[1]) - z.radius
 	}
-	d := z.edges.distance(lon, lat)
-	if z.edges.covers(lon, lat) {
+	covers, hint, _ := z.cells.near(lon, lat)
+	d := z.cells.distance(lon, lat, hint)
+	if covers {
 		return -d
 	}
 	return d
@@ -141,7 +155,7 @@ func (z *Zone) Crossed(lon1, lat1, lon2, lat2 float64) bool {
 	if z.Shape == Circular {
 		return segmentMetres(z.centre[0], z.centre[1], lon1, lat1, lon2, lat2) <= z.radius
 	}
-	return z.edges.crossed(lon1, lat1, lon2, lat2)
+	return z.cells.crossed(point{lon1, lat1}, point{lon2, lat2})
 }
 
 // apartFrom reports whether the zone lies apart from where the fixes and m are, and so from every way between them.
