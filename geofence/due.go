@@ -28,7 +28,7 @@ func NextDue(s *State, f *Facts, after time.Time) time.Time {
 	for i := range f.Rules {
 		r := &f.Rules[i]
 		k := kinds[r.Kind]
-		if k == nil {
+		if k == nil || k.company {
 			continue
 		}
 		next.takeAfter(r.Valid.From, after)

@@ -61,6 +61,8 @@ type Engine struct {
 	metrics *engineMetrics
 	cache   *cache
 	wake    chan struct{} // capacity 1: a timer may be due earlier than the loop thinks
+
+	companyFront time.Time // up to where rules about several people were last judged here
 }
 
 var _ Observer = (*Engine)(nil)

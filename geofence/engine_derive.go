@@ -53,7 +53,12 @@ func (e *Engine) Derive(ctx context.Context) (bool, error) {
 // does. The order is the same on any machine.
 func (e *Engine) Settle(ctx context.Context) error {
 	for {
-		if did, err := e.deriveOne(ctx, 0); err != nil || !did {
+		if did, err := e.deriveOne(ctx, 0); err != nil {
+			return err
+		} else if did {
+			continue
+		}
+		if did, err := e.companies(ctx, 0); err != nil || !did {
 			return err
 		}
 	}
@@ -113,6 +118,11 @@ func (r *derivingRound) run(ctx context.Context, tx pgx.Tx) error {
 	}
 	s.state = d.State
 	s.state.Facts = s.known.facts.Version
+	if len(d.flags) > 0 { // in order of time
+		if err := noteCompanyLate(ctx, tx, map[id.Subject]time.Time{s.id: d.flags[0].at}); err != nil {
+			return err
+		}
+	}
 	if err := moveFlags(ctx, tx, s.id, d.flags); err != nil {
 		return err
 	}
@@ -173,6 +183,28 @@ func (r *derivingRound) apply(ctx context.Context, tx pgx.Tx, d *Derivation) ([]
 		return nil, err
 	}
 	return a.entries, nil
+}
+
+// compare makes what stands what was derived, of one rule about several people.
+func (r *derivingRound) compare(ctx context.Context, tx pgx.Tx, known []*episode, derived []*Episode) ([]ledger.Entry, error) {
+	matches := reconcile(known, derived)
+	opens := 0
+	for i := range matches {
+		if matches[i].known == nil {
+			opens++
+		}
+	}
+	a, err := loadApplying(ctx, tx, []id.Subject{r.subject.id}, opens, 0)
+	if err != nil {
+		return nil, err
+	}
+	a.engine, a.why = r.engine, &r.why
+	for i := range matches {
+		if err := r.settle(a, &matches[i], &Derivation{}); err != nil {
+			return nil, err
+		}
+	}
+	return a.entries, a.write(ctx, tx)
 }
 
 // settle makes one line of the comparison true.

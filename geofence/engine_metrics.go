@@ -25,7 +25,7 @@ func newEngineMetrics(reg prometheus.Registerer) *engineMetrics {
 		held: prometheus.NewGauge(prometheus.GaugeOpts{Name: "zhijiao_engine_timers_held",
 			Help: "1 while timers wait for observations that are not taken in yet."}),
 		past: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "zhijiao_engine_derived_total",
-			Help: "Of the past that was derived again: subjects, observations judged, entries that tell of a difference."}, []string{"what"}),
+			Help: "Of the past that was derived again: subjects, observations judged, entries that tell of a difference; sightings that rules about several people judged."}, []string{"what"}),
 	}
 	if reg != nil {
 		reg.MustRegister(m.seconds, m.retries, m.effects, m.held, m.past)
@@ -38,6 +38,11 @@ func (m *engineMetrics) derived(d time.Duration, evaluated, changes int) {
 	m.past.WithLabelValues("subjects").Inc()
 	m.past.WithLabelValues("observations").Add(float64(evaluated))
 	m.past.WithLabelValues("entries").Add(float64(changes))
+}
+
+func (m *engineMetrics) companies(d time.Duration, judged int) {
+	m.seconds.WithLabelValues("company").Observe(d.Seconds())
+	m.past.WithLabelValues("sightings").Add(float64(judged))
 }
 
 func (m *engineMetrics) retried(what, reason string) { m.retries.WithLabelValues(what, reason).Inc() }

@@ -345,6 +345,9 @@ func (t *taking) refuse(r *Refusal) {
 
 // write writes what was decided: history, health and state, then what hangs on them, the ledger last.
 func (t *taking) write(ctx context.Context, tx pgx.Tx) error {
+	if err := noteCompanyLate(ctx, tx, t.rows.earliest()); err != nil {
+		return err
+	}
 	if err := t.rows.insert(ctx, tx); err != nil {
 		return err
 	}

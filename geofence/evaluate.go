@@ -30,6 +30,12 @@ type kindSpec struct {
 	times  bool          // it looks at its schedule itself: it judges outside of its windows too
 	fewest int           // count is no less; 0: 1
 	usual  func(*Params) // its defaults that differ from those of all
+
+	company  bool          // it is about several people: EvaluateCompany judges it, and kind is nil
+	finds    ViolationKind // what that finds
+	relation bool          // it rests on a recorded relation to another person
+	org      bool          // it is about an organisation's subjects, not about one
+	anywhere bool          // it may be about no zone
 }
 
 // kinds is the registry; each kind_*.go enters itself, and adding one touches no other file of this package.
@@ -178,7 +184,7 @@ func (e *evaluation) observe() {
 // valid returns a rule that is in force at the instant with its kind and state; no kind where it is not.
 func (e *evaluation) valid(i int) (kind, *Rule, *RuleState) {
 	r := &e.f.Rules[i]
-	if k := kinds[r.Kind]; k != nil && r.Valid.Contains(e.at) && (k.times || e.inForce(i)) {
+	if k := kinds[r.Kind]; k != nil && !k.company && r.Valid.Contains(e.at) && (k.times || e.inForce(i)) {
 		return k.kind, r, e.s.rule(r.ID)
 	}
 	return nil, nil, nil
@@ -215,7 +221,7 @@ func (e *evaluation) rule(r RuleID) (last *Rule, now bool) {
 				last = x
 			}
 			k := kinds[x.Kind]
-			now = now || x.Valid.Contains(e.at) && (k != nil && k.times || e.inForce(i))
+			now = now || x.Valid.Contains(e.at) && k != nil && !k.company && (k.times || e.inForce(i))
 		}
 	}
 	return last, now

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"zhijiao/devices"
+	"zhijiao/internal/id"
 )
 
 // Evidence is what a violation was decided on: what a court would ask.
@@ -20,5 +21,6 @@ type Evidence struct {
 	ExpectedS  float64       `json:"expected_s,omitempty"` // silence: how often it is expected to speak
 	Battery    *int          `json:"battery,omitempty"`    // per cent
 	AskedAt    time.Time     `json:"asked_at,omitzero"`    // an unanswered check: when it was asked
+	With       []id.Subject  `json:"with,omitempty"`       // who else was there
 	Engine     string        `json:"engine"`
 }

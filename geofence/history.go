@@ -69,6 +69,14 @@ func (h *History) Check(ctx context.Context, s id.Subject) (out []Checked, err e
 		}
 		then := map[time.Time][]*Episode{}
 		for _, v := range list {
+			if k := kinds[v.evidence.Opened.Kind]; k != nil && k.company {
+				c, err := h.checkCompany(ctx, tx, v)
+				if err != nil {
+					return err
+				}
+				out = append(out, c)
+				continue
+			}
 			c := Checked{Violation: v.Violation, Engine: v.engine, Difference: differs(v, now)}
 			if known := v.evidence.decided(); c.Difference != "" {
 				if then[known] == nil {
@@ -87,6 +95,41 @@ func (h *History) Check(ctx context.Context, s id.Subject) (out []Checked, err e
 		return nil, fmt.Errorf("check the violations of subject %d: %w", s, err)
 	}
 	return out, nil
+}
+
+// checkCompany is Check of a violation that a rule about several people found.
+func (h *History) checkCompany(ctx context.Context, tx pgx.Tx, v *episode) (Checked, error) {
+	c := Checked{Violation: v.Violation, Engine: v.engine}
+	known, err := loadCompanyEpisodes(ctx, tx, v.Rule)
+	if err != nil {
+		return c, err
+	}
+	mark, err := companyJudged(ctx, tx, v.Rule)
+	if err != nil {
+		return c, err
+	}
+	for _, at := range []time.Time{{}, v.evidence.decided()} { // with what is known now, else with what was known then
+		r := companyRound{engine: h.engine, mark: mark, now: farFuture, rule: v.Rule, dirty: v.OpenedAt, known: at}
+		if r.facts, err = h.engine.companyFacts(ctx, tx, v.Rule, at); err != nil {
+			return c, err
+		}
+		if !at.IsZero() {
+			r.mark = earlier(mark, companyMark(at))
+		}
+		c.Difference = "no version of its rule"
+		if len(r.facts.Rules) > 0 {
+			_, derived, err := r.derive(ctx, tx, known)
+			if err != nil {
+				return c, err
+			}
+			c.Difference = differs(v, derived[v.Subject])
+		}
+		if c.Difference == "" {
+			break
+		}
+	}
+	c.Identical = c.Difference == ""
+	return c, nil
 }
 
 // decided is the last instant at which anything of it was decided.

@@ -27,6 +27,8 @@ type Params struct {
 	Class            devices.Class // whose silence
 	DwellAfter       time.Duration // who stays so long in a place of attention dwells there
 	ApartM           float64       // wristband and phone further from one another than this are apart, metres
+	NearM            float64       // two whose error circles lie within this of one another are together, metres
+	People           int           // so many together are a company
 	BatteryLow       int           // per cent
 	LateAfter        time.Duration // a fix older than this when it comes is for review (R36)
 	FloorGNSS        float64       // accuracy is never trusted below these, metres
@@ -41,7 +43,7 @@ func DefaultParams(k RuleKind) Params {
 	p := Params{
 		Count: 2, Grace: usualGrace, Band: 50, WaiveMargin: 500, Independent: 10 * time.Second, AskWithin: 10 * time.Minute,
 		AskAgain: time.Hour, PassGap: 3 * time.Minute, PassSpeed: 8, PassDwell: 2 * time.Minute, SilentAfter: 30 * time.Minute, SilentFactor: 3,
-		DwellAfter: time.Hour, ApartM: 300, BatteryLow: 20, Class: devices.Wristband, LateAfter: 15 * time.Minute,
+		DwellAfter: time.Hour, ApartM: 300, NearM: 100, People: 2, BatteryLow: 20, Class: devices.Wristband, LateAfter: 15 * time.Minute,
 		FloorGNSS: 10, FloorWiFi: 50, FloorCell: 500, FloorRF: 30, FastestPlausible: 120, // trains make 97
 	}
 	if s := kinds[k]; s != nil && s.usual != nil {
@@ -67,6 +69,8 @@ type paramsJSON struct {
 	Class        *devices.Class `json:"class,omitempty"`
 	DwellAfterS  *float64       `json:"dwell_after_s,omitempty"`
 	ApartM       *float64       `json:"apart_m,omitempty"`
+	NearM        *float64       `json:"near_m,omitempty"`
+	People       *int           `json:"people,omitempty"`
 	BatteryLow   *int           `json:"battery_low_pct,omitempty"`
 	LateAfterS   *float64       `json:"late_after_s,omitempty"`
 	FloorGNSSM   *float64       `json:"floor_gnss_m,omitempty"`
@@ -110,7 +114,7 @@ func (j *paramsJSON) over(p *Params) (wrong error) {
 		}
 	}
 	for _, x := range []struct{ to, v *float64 }{
-		{&p.Band, j.BandM}, {&p.WaiveMargin, j.WaiveM}, {&p.PassSpeed, j.PassSpeedMPS}, {&p.SilentFactor, j.SilentFactor}, {&p.ApartM, j.ApartM}, {&p.FloorGNSS, j.FloorGNSSM},
+		{&p.Band, j.BandM}, {&p.WaiveMargin, j.WaiveM}, {&p.PassSpeed, j.PassSpeedMPS}, {&p.SilentFactor, j.SilentFactor}, {&p.ApartM, j.ApartM}, {&p.NearM, j.NearM}, {&p.FloorGNSS, j.FloorGNSSM},
 		{&p.FloorWiFi, j.FloorWiFiM}, {&p.FloorCell, j.FloorCellM}, {&p.FloorRF, j.FloorRFM}, {&p.FastestPlausible, j.FastestMPS},
 	} {
 		if x.v != nil {
@@ -119,6 +123,9 @@ func (j *paramsJSON) over(p *Params) (wrong error) {
 	}
 	if j.Count != nil {
 		p.Count = *j.Count
+	}
+	if j.People != nil {
+		p.People = *j.People
 	}
 	if j.BatteryLow != nil {
 		p.BatteryLow = *j.BatteryLow
@@ -133,6 +140,8 @@ func (j *paramsJSON) over(p *Params) (wrong error) {
 const (
 	longest   = 366 * 24 * time.Hour
 	mostFixes = 20
+	// mostPeople is the most people a rule asks for.
+	mostPeople = 100
 )
 
 func (p *Params) check(k RuleKind) error {
@@ -143,9 +152,13 @@ func (p *Params) check(k RuleKind) error {
 	switch {
 	case p.Count < fewest || p.Count > mostFixes:
 		return fmt.Errorf("params: count: %d to %d; a single fix never decides that somebody left (R24)", fewest, mostFixes)
+	case p.People < 2 || p.People > mostPeople || k == Proximity && p.People != 2:
+		return fmt.Errorf("params: people: 2 to %d, and two who may not meet are 2", mostPeople)
+	case p.NearM <= 0 || p.PassGap < time.Minute && kinds[k] != nil && kinds[k].company:
+		return fmt.Errorf("params: near_m is more than zero, pass_gap_s at least 60")
 	case p.Band < 0 || p.WaiveMargin < 0 || p.PassSpeed < 0 || p.ApartM < 0 || p.BatteryLow < 0 || p.BatteryLow > 100:
 		return fmt.Errorf("params: a threshold below zero")
-	case max(p.Band, p.WaiveMargin, p.ApartM, p.FloorGNSS, p.FloorWiFi, p.FloorCell, p.FloorRF) > 1e6 || p.SilentFactor > 1000:
+	case max(p.Band, p.WaiveMargin, p.ApartM, p.NearM, p.FloorGNSS, p.FloorWiFi, p.FloorCell, p.FloorRF) > 1e6 || p.SilentFactor > 1000:
 		return fmt.Errorf("params: a threshold beyond anything that happens")
 	case p.AskWithin < time.Minute || p.SilentAfter < time.Minute || p.SilentFactor < 1:
 		return fmt.Errorf("params: ask_within_s and silent_after_s are at least 60, silent_factor at least 1")
@@ -161,7 +174,7 @@ func (p *Params) check(k RuleKind) error {
 func (p Params) MarshalJSON() ([]byte, error) {
 	s := func(d time.Duration) *float64 { v := d.Seconds(); return &v }
 	return json.Marshal(paramsJSON{&p.Count, s(p.Grace), &p.Band, &p.WaiveMargin, s(p.Independent), s(p.AskWithin), s(p.AskAgain),
-		s(p.PassGap), &p.PassSpeed, s(p.PassDwell), s(p.SilentAfter), &p.SilentFactor, &p.Class, s(p.DwellAfter), &p.ApartM, &p.BatteryLow, s(p.LateAfter), &p.FloorGNSS, &p.FloorWiFi, &p.FloorCell, &p.FloorRF, &p.FastestPlausible})
+		s(p.PassGap), &p.PassSpeed, s(p.PassDwell), s(p.SilentAfter), &p.SilentFactor, &p.Class, s(p.DwellAfter), &p.ApartM, &p.NearM, &p.People, &p.BatteryLow, s(p.LateAfter), &p.FloorGNSS, &p.FloorWiFi, &p.FloorCell, &p.FloorRF, &p.FastestPlausible})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote: evidence says every threshold.

@@ -29,7 +29,9 @@ type ZoneSpec struct {
 // RuleSpec is a rule to record, or what a recorded one is to be from an instant on.
 type RuleSpec struct {
 	ID         RuleID // 0: a new rule
-	Subject    id.Subject
+	Subject    id.Subject // 0 for kinds that are about an organisation's subjects
+	Org        id.Org     // whose subjects, for those
+	Relation   RelationID // who the other one is, for kinds about two
 	Kind       RuleKind
 	Zone       ZoneID // 0 for kinds without one
 	Basis      string // legal_basis.code
@@ -60,6 +62,7 @@ const (
 	WrongPurpose    Reason = "wrong_purpose" // a rule of this kind is not about such a zone
 	NoBasis         Reason = "no_basis"      // no such legal basis, or not in force then (R15)
 	NoDocument      Reason = "no_document"   // a prohibition is an order somebody can read
+	NoRelation      Reason = "no_relation" // none recorded of these two, or it lacks the consent
 	NoSuchSchedule  Reason = "no_such_schedule"
 	NeedsSchedule   Reason = "needs_schedule"
 	BadSchedule     Reason = "bad_schedule"
@@ -130,7 +133,13 @@ func (r *RuleSpec) check() error {
 	switch {
 	case k == nil:
 		return &Refused{Field: "kind", Reason: BadKind, Detail: "no such kind of rule"}
-	case hasZone && r.Zone == 0:
+	case k.org && (r.Org == 0 || r.Subject != 0):
+		return &Refused{Field: "org", Reason: NoSuchOrg, Detail: "a rule of this kind is about an organisation's subjects"}
+	case !k.org && (r.Subject == 0 || r.Org != 0):
+		return &Refused{Field: "subject", Reason: NoSuchSubject, Detail: "a rule of this kind is about one subject"}
+	case k.relation != (r.Relation != 0):
+		return &Refused{Field: "relation", Reason: NoRelation, Detail: "a rule about two rests on a recorded relation (实施办法 25), others on none"}
+	case hasZone && r.Zone == 0 && !k.anywhere:
 		return &Refused{Field: "zone", Reason: KindNeedsZone, Detail: "a rule of this kind is about a zone"}
 	case !hasZone && r.Zone != 0:
 		return &Refused{Field: "zone", Reason: KindTakesNoZone, Detail: "a rule of this kind is about no zone"}

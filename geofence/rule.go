@@ -7,11 +7,12 @@ import (
 	"zhijiao/internal/id"
 )
 
-// ZoneID, RuleID and ViolationID are rows of zone, rule and violation.
+// ZoneID, RuleID, ScheduleID, RelationID and ViolationID are rows of zone, rule, schedule, relation and violation.
 type (
 	ZoneID      int64
 	RuleID      int64
 	ScheduleID  int64
+	RelationID  int64
 	ViolationID int64
 )
 

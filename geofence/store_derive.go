@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -113,6 +114,7 @@ func loadEpisodes(ctx context.Context, tx pgx.Tx, s id.Subject, base *State) ([]
 	if err != nil {
 		return nil, fmt.Errorf("read violations: %w", err)
 	}
+	all = slices.DeleteFunc(all, func(v *episode) bool { k := kinds[v.evidence.Opened.Kind]; return k != nil && k.company })
 	return undecided(all, base), nil
 }
 

@@ -48,6 +48,18 @@ type statusColumns struct {
 	cell, operator, sim, lastly []*string
 }
 
+// earliest are the first times of fixes that take part in decisions, by whose they are.
+func (r *rows) earliest() map[id.Subject]time.Time {
+	out := map[id.Subject]time.Time{}
+	for i, flags := range r.p.flags {
+		s, at := id.Subject(r.p.subject[i]), r.p.fixAt[i]
+		if first, ok := out[s]; Flag(flags).moves() && (!ok || at.Before(first)) {
+			out[s] = at
+		}
+	}
+	return out
+}
+
 func (r *rows) position(o *devices.Observation, k *devices.Known, b *BindingFact, flags Flag, answers bool) {
 	p, c := o.Place, &r.p
 	if (flags &^ Detached).moves() { // where a device is that may not be on the person is shown as that

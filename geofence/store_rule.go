@@ -42,14 +42,15 @@ func putRule(ctx context.Context, tx pgx.Tx, by id.Account, scope id.Org, now ti
 	if err := fitting(ctx, tx, r); err != nil {
 		return 0, err
 	}
-	if err := lockScoped(ctx, tx, r.Subject, scope, now, Why{What: "rule", Entity: int64(r.ID), By: by, At: now, From: r.From}); err != nil {
+	why := Why{What: "rule", Entity: int64(r.ID), By: by, At: now, From: r.From}
+	if err := r.lock(ctx, tx, scope, now, why); err != nil {
 		return 0, err
 	}
 	recorded := now
 	if r.ID == 0 {
 		err = tx.QueryRow(ctx, "SELECT nextval('rule_id')").Scan(&r.ID)
 	} else {
-		version, recorded, err = succeedRule(ctx, tx, now, r.ID, r.Subject, r.From, r.Until)
+		version, recorded, err = succeedRule(ctx, tx, now, r, r.From, r.Until)
 	}
 	if err != nil {
 		return 0, err
@@ -59,10 +60,29 @@ func putRule(ctx context.Context, tx pgx.Tx, by id.Account, scope id.Org, now ti
 	if len(params) == 0 {
 		params = json.RawMessage("{}")
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO rule (rule_id, version, subject_id, kind, zone_id, legal_basis, document_no, params, valid, recorded, recorded_by, schedule_id)
-		VALUES ($1, $2, $3, $4, nullif($5::bigint, 0), $6, $7, $8, tstzrange($9, $10), tstzrange($11, NULL), nullif($12::bigint, 0), nullif($13::bigint, 0))`,
-		r.ID, version, r.Subject, r.Kind, r.Zone, r.Basis, r.DocumentNo, string(params), r.From, orNull(r.Until), recorded, int64(by), r.Schedule)
-	return version, err
+	_, err = tx.Exec(ctx, `INSERT INTO rule (rule_id, version, subject_id, kind, zone_id, legal_basis, document_no, params, valid, recorded, recorded_by, schedule_id, org_id, relation_id)
+		VALUES ($1, $2, nullif($3::bigint, 0), $4, nullif($5::bigint, 0), $6, $7, $8, tstzrange($9, $10), tstzrange($11, NULL), nullif($12::bigint, 0), nullif($13::bigint, 0),
+			nullif($14::bigint, 0), nullif($15::bigint, 0))`,
+		r.ID, version, r.Subject, r.Kind, r.Zone, r.Basis, r.DocumentNo, string(params), r.From, orNull(r.Until), recorded, int64(by), r.Schedule, r.Org, r.Relation)
+	if err != nil || !kinds[r.Kind].company {
+		return version, err
+	}
+	return version, companyRule(ctx, tx, r, why)
+}
+
+// lock locks what a rule is about, if it is in scope, and tells that the facts about it change.
+func (r *RuleSpec) lock(ctx context.Context, tx pgx.Tx, scope id.Org, now time.Time, why Why) error {
+	if r.Org == 0 {
+		return lockScoped(ctx, tx, r.Subject, scope, now, why)
+	}
+	var in bool
+	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM org WHERE org_id = $1) AND ($2 = 0 OR $1 IN (SELECT org_subtree($2)))", r.Org, int64(scope)).Scan(&in); err != nil {
+		return err
+	}
+	if !in {
+		return &Refused{Field: "org", Reason: NoSuchOrg, Detail: "not in your part of the organisation"}
+	}
+	return nil
 }
 
 // fitting checks a rule against its legal basis and its zone, and keeps both from changing until commit.
@@ -80,6 +100,11 @@ func fitting(ctx context.Context, tx pgx.Tx, r *RuleSpec) error {
 		}
 		if !known {
 			return &Refused{Field: "schedule", Reason: NoSuchSchedule, Detail: "no such schedule"}
+		}
+	}
+	if r.Relation != 0 {
+		if err := related(ctx, tx, r); err != nil {
+			return err
 		}
 	}
 	if r.Zone == 0 {
@@ -114,16 +139,17 @@ func lockScoped(ctx context.Context, tx pgx.Tx, s id.Subject, scope id.Org, now 
 }
 
 // succeedRule makes room for a new version of a rule of the subject.
-func succeedRule(ctx context.Context, tx pgx.Tx, now time.Time, r RuleID, s id.Subject, from, until time.Time) (int, time.Time, error) {
+func succeedRule(ctx context.Context, tx pgx.Tx, now time.Time, r *RuleSpec, from, until time.Time) (int, time.Time, error) {
 	var its bool
-	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM rule WHERE rule_id = $1 AND subject_id = $2 AND upper_inf(recorded))", r, s).Scan(&its); err != nil {
+	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM rule WHERE rule_id = $1 AND coalesce(subject_id, 0) = $2 AND coalesce(org_id, 0) = $3 AND upper_inf(recorded))",
+		r.ID, r.Subject, r.Org).Scan(&its); err != nil {
 		return 0, now, err
 	}
 	if !its {
 		return 0, now, &Refused{Field: "rule", Reason: NoSuchRule, Detail: "no such rule of this subject"}
 	}
-	return succeed(ctx, tx, now, from, until, versioned{table: "rule", key: "rule_id", id: int64(r),
-		columns: "subject_id, kind, zone_id, legal_basis, document_no, params, schedule_id"})
+	return succeed(ctx, tx, now, from, until, versioned{table: "rule", key: "rule_id", id: int64(r.ID),
+		columns: "subject_id, kind, zone_id, legal_basis, document_no, params, schedule_id, org_id, relation_id"})
 }
 
 // EndRule ends a rule at an instant; what it found before stays.
@@ -133,19 +159,24 @@ func (s *Store) EndRule(ctx context.Context, scope id.Org, rule RuleID, at time.
 			at = now
 		}
 		spec := RuleSpec{ID: rule}
-		err := tx.QueryRow(ctx, `SELECT subject_id, kind, coalesce(zone_id, 0), legal_basis FROM rule WHERE rule_id = $1 AND upper_inf(recorded) ORDER BY version DESC LIMIT 1`, rule).
-			Scan(&spec.Subject, &spec.Kind, &spec.Zone, &spec.Basis)
+		err := tx.QueryRow(ctx, `SELECT coalesce(subject_id, 0), coalesce(org_id, 0), kind, coalesce(zone_id, 0), legal_basis FROM rule
+			WHERE rule_id = $1 AND upper_inf(recorded) ORDER BY version DESC LIMIT 1`, rule).
+			Scan(&spec.Subject, &spec.Org, &spec.Kind, &spec.Zone, &spec.Basis)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil, &Refused{Field: "rule", Reason: NoSuchRule, Detail: "no such rule"}
 		}
 		if err != nil {
 			return nil, err
 		}
-		if err := lockScoped(ctx, tx, spec.Subject, scope, now, Why{What: "rule", Entity: int64(rule), At: now, From: at}); err != nil {
+		why := Why{What: "rule", Entity: int64(rule), At: now, From: at}
+		if err := spec.lock(ctx, tx, scope, now, why); err != nil {
 			return nil, err
 		}
-		version, _, err := succeedRule(ctx, tx, now, rule, spec.Subject, at, time.Time{})
+		version, _, err := succeedRule(ctx, tx, now, &spec, at, time.Time{})
 		if err != nil {
+			return nil, err
+		}
+		if _, err := tx.Exec(ctx, "SELECT company_changed($1, $2, $3)", []int64{int64(rule)}, at, why.doc()); err != nil {
 			return nil, err
 		}
 		e, err := ruleEntry(ctx, tx, "rule.ended", &spec, version, now)
@@ -154,7 +185,7 @@ func (s *Store) EndRule(ctx context.Context, scope id.Org, rule RuleID, at time.
 }
 
 func ruleEntry(ctx context.Context, tx pgx.Tx, kind string, r *RuleSpec, version int, now time.Time) (ledger.Entry, error) {
-	var org id.Org
+	org := r.Org
 	err := tx.QueryRow(ctx, `SELECT org_id FROM subject_office WHERE subject_id = $1 AND upper_inf(recorded)
 		ORDER BY valid @> $2::timestamptz DESC, lower(valid) DESC LIMIT 1`, r.Subject, now).Scan(&org)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {

@@ -62,7 +62,7 @@ func putSchedule(ctx context.Context, tx pgx.Tx, by id.Account, scope id.Org, no
 			return 0, err
 		}
 		if err := factsChangedWhere(ctx, tx, now, Why{What: "schedule", Entity: int64(s.ID), By: by, At: now, From: s.From},
-			"SELECT array_agg(DISTINCT subject_id) FROM rule WHERE schedule_id = $1 AND upper_inf(recorded)", s.ID); err != nil {
+			"r.schedule_id = $1", s.ID); err != nil {
 			return 0, err
 		}
 		version, recorded, err = succeed(ctx, tx, now, s.From, time.Time{}, versioned{table: "schedule_version", key: "schedule_id", id: int64(s.ID), columns: "doc"})
@@ -134,8 +134,7 @@ func (s *Store) PutCalendar(ctx context.Context, by id.Account, spec CalendarSpe
 		}
 		from := time.Date(spec.Year, 1, 1, 0, 0, 0, 0, time.UTC).Add(-shanghaiOffset * time.Second)
 		if err := factsChangedWhere(ctx, tx, now, Why{What: "calendar", Entity: int64(spec.Year), By: by, At: now, From: from},
-			`SELECT array_agg(DISTINCT r.subject_id) FROM rule r JOIN schedule_version v USING (schedule_id)
-			 WHERE upper_inf(r.recorded) AND upper_inf(v.recorded) AND v.doc::text LIKE '%"on"%' AND $1::int > 0`, spec.Year); err != nil {
+			`EXISTS (SELECT FROM schedule_version v WHERE v.schedule_id = r.schedule_id AND upper_inf(v.recorded) AND v.doc::text LIKE '%"on"%') AND $1::int > 0`, spec.Year); err != nil {
 			return nil, err
 		}
 		return []ledger.Entry{{At: now, Kind: "calendar.put", Entity: "calendar", EntityID: int64(spec.Year), Version: 1}}, nil

@@ -161,7 +161,7 @@ func succeedZone(ctx context.Context, tx pgx.Tx, by id.Account, scope id.Org, no
 		return 0, now, err
 	}
 	if err := factsChangedWhere(ctx, tx, now, Why{What: "zone", Entity: int64(z.ID), By: by, At: now, From: z.From},
-		"SELECT array_agg(DISTINCT subject_id) FROM rule WHERE zone_id = $1 AND upper_inf(recorded)", z.ID); err != nil {
+		"r.zone_id = $1", z.ID); err != nil {
 		return 0, now, err
 	}
 	return succeed(ctx, tx, now, z.From, z.Until, versioned{
@@ -240,14 +240,22 @@ func succeed(ctx context.Context, tx pgx.Tx, now, from, until time.Time, v versi
 	return highest, recorded, nil
 }
 
-// factsChangedWhere tells that the facts about the subjects a query gives changed: their states are locked, caches of
-// facts end, and they are judged at once; what reaches back before now is derived again from why.From.
-func factsChangedWhere(ctx context.Context, tx pgx.Tx, now time.Time, why Why, subjects string, arg any) error {
-	var ids []int64
-	if err := tx.QueryRow(ctx, subjects, arg).Scan(&ids); err != nil || len(ids) == 0 {
+// factsChangedWhere tells that the facts which the rules r rest on that a condition names changed: the states of their
+// subjects are locked, caches of facts end, and they are judged at once; what reaches back before now is derived again from
+// why.From.
+func factsChangedWhere(ctx context.Context, tx pgx.Tx, now time.Time, why Why, condition string, arg any) error {
+	var subjects, rules []int64
+	err := tx.QueryRow(ctx, `SELECT array_agg(DISTINCT r.subject_id) FILTER (WHERE r.subject_id IS NOT NULL), array_agg(DISTINCT r.rule_id)
+		FROM rule r WHERE upper_inf(r.recorded) AND `+condition, arg).Scan(&subjects, &rules)
+	if err != nil || len(rules) == 0 {
 		return err
 	}
-	_, err := tx.Exec(ctx, "SELECT facts_changed($1, $2, $3, $4)", ids, now, why.From, why.doc())
+	if len(subjects) > 0 {
+		if _, err := tx.Exec(ctx, "SELECT facts_changed($1, $2, $3, $4)", subjects, now, why.From, why.doc()); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(ctx, "SELECT company_changed($1, $2, $3)", rules, why.From, why.doc())
 	return err
 }
 

@@ -50,6 +50,11 @@ func (e *Engine) Run(ctx context.Context) error {
 		if err == nil && e.derive(ctx) {
 			continue
 		}
+		if err == nil {
+			if _, err := e.Companies(ctx); err != nil && ctx.Err() == nil {
+				e.log.Error("rules about several people could not be judged, trying again", "err", err)
+			}
+		}
 		e.sleep(ctx, recorded)
 	}
 	return nil

@@ -19,6 +19,9 @@ func (s *Store) Enrol(ctx context.Context, by id.Account, e Enrolment) (id.Subje
 	if e.Person.Name == "" {
 		return 0, &FieldError{"name", Missing, "a subject has a name"}
 	}
+	if e.Category == Protected {
+		return 0, &FieldError{"category", Malformed, "somebody who is protected is not supervised"}
+	}
 	if e.From.IsZero() {
 		return 0, &FieldError{"from", Missing, "since when the office supervises"}
 	}
@@ -43,6 +46,28 @@ func (s *Store) Enrol(ctx context.Context, by id.Account, e Enrolment) (id.Subje
 		}
 		return []ledger.Entry{{At: now, Kind: "subject.enrolled", Org: e.Office, Subject: subject, Entity: "subject",
 			EntityID: int64(subject), Version: 1}}, nil
+	})
+	return subject, err
+}
+
+// Protect records somebody whom a relation protects (被保护人). Nobody supervises them: they have no office, are in no list, and
+// no rule is about them; a phone they agreed to carry may be bound to them.
+func (s *Store) Protect(ctx context.Context, by id.Account, localNo string, p Person) (id.Subject, error) {
+	if p.Name == "" {
+		return 0, &FieldError{"name", Missing, "a person has a name"}
+	}
+	var subject id.Subject
+	err := s.change(ctx, "record a protected person", func(tx pgx.Tx, now time.Time) ([]ledger.Entry, error) {
+		if err := tx.QueryRow(ctx, "INSERT INTO subject (local_no, category) VALUES ($1, $2) RETURNING subject_id", localNo, Protected).Scan(&subject); err != nil {
+			return nil, err
+		}
+		if err := s.putPerson(ctx, tx, subject, surnameOf(p.Name), p); err != nil {
+			return nil, err
+		}
+		if err := factsChanged(ctx, tx, now, now, "subject", by, subject); err != nil {
+			return nil, err
+		}
+		return []ledger.Entry{{At: now, Kind: "protected.recorded", Entity: "subject", EntityID: int64(subject), Version: 1}}, nil
 	})
 	return subject, err
 }

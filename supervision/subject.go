@@ -17,6 +17,7 @@ const (
 	Parole             Category = "03" // 假释
 	MedicalParole      Category = "04" // 暂予监外执行
 	OtherCategory      Category = "99"
+	Protected          Category = "protected" // 被保护人: under nobody's supervision, kept from somebody who is
 )
 
 // Subject is 社区矫正对象 as most people may see one: masked.
