@@ -171,4 +171,3 @@ func TestRelationsAreRefused_R33(t *testing.T) {
 		t.Errorf("%d people in the list: somebody who is protected is under nobody's supervision", len(people))
 	}
 }
-

@@ -105,7 +105,7 @@ func (b breach) against(e *evaluation, r *Rule, rs *RuleState, t *Track, class d
 	case b.enough(p, t.Breach, sparse):
 		b.opens(e, r, rs, class, t.Breach, m.At)
 	case sparse:
-		b.ask(e, r, rs, class, m)
+		rs.ask(e, r, class, m)
 	}
 }
 
@@ -160,7 +160,7 @@ func (b breach) doubt(e *evaluation, r *Rule, rs *RuleState, class devices.Class
 	case rs.Ask != nil:
 		rs.Ask.Heard = rs.Ask.Heard || rs.Ask.Class == class && m.At.After(rs.Ask.At)
 	case rs.Open == "" && r.Params.sparse(e.in.Binding.Interval) && (rs.AskedAt.IsZero() || m.At.Sub(rs.AskedAt) >= r.Params.AskAgain):
-		b.ask(e, r, rs, class, m)
+		rs.ask(e, r, class, m)
 	}
 }
 
@@ -187,7 +187,7 @@ func (b breach) closes(e *evaluation, r *Rule, rs *RuleState, t *Track, at time.
 
 // ask demands a confirming fix of the channel's device at once, unless one is being waited for. The past is not asked:
 // what was asked then is known.
-func (b breach) ask(e *evaluation, r *Rule, rs *RuleState, class devices.Class, because Mark) {
+func (rs *RuleState) ask(e *evaluation, r *Rule, class devices.Class, because Mark) {
 	if rs.Ask != nil {
 		return
 	}
@@ -291,7 +291,8 @@ func (b breach) due(_ *State, f *Facts, r *Rule, rs *RuleState, after time.Time)
 }
 
 // rejudge asks what the last fixes of each channel say under the rule and the zone as they are now, and acts on where
-// that leaves the person, not on how they came there.
+// that leaves the person, not on how they came there. What was told long ago alarms nobody: a window that opens in the
+// evening does not know from the afternoon's fixes that somebody is away. Who was away when last heard is asked.
 func (b breach) rejudge(e *evaluation, r *Rule, rs *RuleState) {
 	z := e.zone(r)
 	if z == nil || e.s.Loose != nil {
@@ -306,11 +307,13 @@ func (b breach) rejudge(e *evaluation, r *Rule, rs *RuleState) {
 		}
 		sparse := r.Params.sparse(bound.Interval)
 		*t = b.again(z, &r.Params, recent, rs.Open == "", sparse)
-		switch n := len(t.Breach); {
-		case rs.Open == "" && b.enough(&r.Params, t.Breach, sparse):
+		n := len(t.Breach)
+		stale := n > 0 && e.at.Sub(t.Breach[n-1].At) > r.Params.LateAfter
+		switch {
+		case rs.Open == "" && !stale && b.enough(&r.Params, t.Breach, sparse):
 			b.opens(e, r, rs, class, t.Breach, e.at)
-		case rs.Open == "" && n > 0 && sparse && rs.Unheard == "":
-			b.ask(e, r, rs, class, t.Breach[n-1])
+		case rs.Open == "" && n > 0 && (sparse || stale) && rs.Unheard == "":
+			rs.ask(e, r, class, t.Breach[n-1])
 		case n == 0 && rs.Open != "" && rs.OpenClass == class && t.back(&r.Params, sparse):
 			b.closes(e, r, rs, t, e.at)
 		}

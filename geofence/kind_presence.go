@@ -42,10 +42,18 @@ func (presence) window(f *Facts, r *Rule, t time.Time) (from, due time.Time) {
 	return from, from.Add(r.Params.Grace)
 }
 
-// tick looks once in every window; rs.Seen is when it last did.
+// tick asks where nobody knows when a window begins, and looks once in every window; rs.Seen is when it last did.
 func (k presence) tick(e *evaluation, r *Rule, rs *RuleState) {
+	if rs.Ask != nil && !rs.Ask.Due.After(e.at) {
+		rs.settle(e, Settle{At: rs.Ask.Due, Answered: rs.Ask.Heard})
+	}
 	z := e.zone(r)
 	from, due := k.window(e.f, r, e.at)
+	if z != nil && due.After(e.at) && rs.AskedAt.Before(from) && !from.After(e.at) {
+		if _, ok := k.last(e, r, z, from.Add(-r.Params.Grace)); !ok {
+			k.demand(e, r, rs, from)
+		}
+	}
 	if z == nil || due.After(e.at) || !rs.Seen.Before(from) || !e.expectsPlace() {
 		return
 	}
@@ -56,6 +64,17 @@ func (k presence) tick(e *evaluation, r *Rule, rs *RuleState) {
 		k.opens(e, r, rs, Unverified, from)
 	case m.Verdict == Outside:
 		k.opens(e, r, rs, Absent, from, m)
+	}
+}
+
+// demand asks a channel that speaks too seldom to be waited for.
+func (presence) demand(e *evaluation, r *Rule, rs *RuleState, from time.Time) {
+	for c := range e.s.Channel {
+		class := classOf(c)
+		if b := e.f.binding(class, e.at); b != nil && e.f.speaks(class, e.at) && r.Params.sparse(b.Interval) {
+			rs.ask(e, r, class, Mark{Device: b.Device, At: from})
+			return
+		}
 	}
 }
 
@@ -80,6 +99,9 @@ func (k presence) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 		return
 	}
 	m = r.Params.judged(z, m)
+	if rs.Ask != nil && rs.Ask.Class == e.in.Binding.Class && m.At.After(rs.Ask.At) {
+		rs.settle(e, Settle{At: m.At, Answered: true})
+	}
 	switch {
 	case m.Verdict == Inside && rs.Open != "", m.Verdict == Outside && rs.Open == Unverified:
 		e.close(r, rs.Open, rs.OpenClass, m.At, withFixes(m))
@@ -95,10 +117,12 @@ func (presence) rejudge(*evaluation, *Rule, *RuleState) {}
 
 func (k presence) due(_ *State, f *Facts, r *Rule, rs *RuleState, after time.Time) time.Time {
 	from, due := k.window(f, r, after)
-	if rs != nil && !rs.Seen.Before(from) && !rs.Seen.IsZero() {
-		return time.Time{}
-	}
 	var next soonest
-	next.takeAfter(due, after)
+	if rs != nil && rs.Ask != nil {
+		next.take(rs.Ask.Due)
+	}
+	if rs == nil || rs.Seen.Before(from) || rs.Seen.IsZero() {
+		next.takeAfter(due, after)
+	}
 	return next.Time
 }

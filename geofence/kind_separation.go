@@ -19,11 +19,11 @@ type separation struct{}
 func (separation) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 	p, c := &r.Params, channelIndex(e.in.Binding.Class)
 	other := e.s.Channel[1-c].Recent
-	if len(other) == 0 || !satellite(&m) {
+	if len(other) == 0 {
 		return
 	}
-	o := other[len(other)-1]
-	if !satellite(&o) || m.At.Sub(o.At) > p.PassGap {
+	o := other[len(other)-1] // of whichever method: a phone that lies at home knows the wireless there, and no satellite
+	if m.At.Sub(o.At) > p.PassGap {
 		return // they were not asked at the same time
 	}
 	m.Margin = centimetres(metres(m.lon(), m.lat(), o.lon(), o.lat()))

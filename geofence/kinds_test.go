@@ -273,10 +273,12 @@ func TestPresence_R16(t *testing.T) {
 				c.before(w)
 				es := w.tick(fired)
 				var got ViolationKind
-				if k := opened(es); len(k) > 0 {
-					got = k[0]
-					if !es[0].Open.At.Equal(t0.Add(time.Hour)) {
-						t.Errorf("%s: since %v", name, es[0].Open.At)
+				for _, x := range es {
+					if x.Open == nil {
+						continue
+					}
+					if got = x.Open.Kind; !x.Open.At.Equal(t0.Add(time.Hour)) {
+						t.Errorf("%s: since %v", name, x.Open.At)
 					}
 				}
 				if got != c.want {
@@ -287,6 +289,35 @@ func TestPresence_R16(t *testing.T) {
 						t.Errorf("%s: came late: closed %v", name, closed)
 					}
 				}
+			}
+		}
+	}
+}
+
+// TestPresenceAsksWhoSpeaksSeldom_R16: a phone of which nothing is known when the window begins is asked then, once, and its
+// answer counts.
+func TestPresenceAsksWhoSpeaksSeldom_R16(t *testing.T) {
+	t.Parallel()
+	for _, interval := range []time.Duration{dense, sparse} {
+		w := newWorld(t, StayIn, interval)
+		w.facts.Rules = []Rule{{ID: 1, Version: 1, Subject: 1, Kind: Presence, Zone: 1, Basis: "prohibition", Params: DefaultParams(Presence), Valid: Interval{From: t0.Add(-time.Hour)}}}
+		w.on(t, &w.facts.Rules[0], `{"rows":[{"from":"11:00","until":"12:00"}]}`)
+		w.fix(0, 0, 8)
+		asks := 0
+		for at := 55 * time.Minute; at < 65*time.Minute; at += time.Minute {
+			for _, x := range w.tick(at) {
+				if x.Ask != nil {
+					asks++
+				}
+			}
+		}
+		if (asks == 1) != (interval == sparse) {
+			t.Errorf("%v: asked %d times", interval, asks)
+		}
+		w.fix(66*time.Minute, 0, 8)
+		for _, x := range w.tick(80 * time.Minute) {
+			if x.Open != nil {
+				t.Errorf("%v: %s although the answer said that all is well", interval, x.Open.Kind)
 			}
 		}
 	}

@@ -28,7 +28,7 @@ type ZoneSpec struct {
 
 // RuleSpec is a rule to record, or what a recorded one is to be from an instant on.
 type RuleSpec struct {
-	ID         RuleID // 0: a new rule
+	ID         RuleID     // 0: a new rule
 	Subject    id.Subject // 0 for kinds that are about an organisation's subjects
 	Org        id.Org     // whose subjects, for those
 	Relation   RelationID // who the other one is, for kinds about two
@@ -62,7 +62,7 @@ const (
 	WrongPurpose    Reason = "wrong_purpose" // a rule of this kind is not about such a zone
 	NoBasis         Reason = "no_basis"      // no such legal basis, or not in force then (R15)
 	NoDocument      Reason = "no_document"   // a prohibition is an order somebody can read
-	NoRelation      Reason = "no_relation" // none recorded of these two, or it lacks the consent
+	NoRelation      Reason = "no_relation"   // none recorded of these two, or it lacks the consent
 	NoSuchSchedule  Reason = "no_such_schedule"
 	NeedsSchedule   Reason = "needs_schedule"
 	BadSchedule     Reason = "bad_schedule"

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -133,10 +134,51 @@ func TestGapBetweenVersionsOfARule(t *testing.T) {
 		t.Errorf("in the gap: %+v", es)
 	}
 	want(t, "in the gap", w.fix(12*time.Minute, 8000, 8))
+	for n := range 4 {
+		want(t, "in the gap", w.fix(time.Duration(50+n)*time.Minute, 8000, 8))
+	}
 	es = w.tick(time.Hour)
 	want(t, "again in force", es, LeftZone)
 	if len(es) > 0 && es[0].Open.RuleVersion != 2 {
 		t.Errorf("by version %d", es[0].Open.RuleVersion)
+	}
+}
+
+// TestAfternoonIsNotTheEvening_R16: a window opens, and the last that was heard of somebody is hours old: nobody is alarmed,
+// the device is asked; what it answers decides, and no answer is told as that.
+func TestAfternoonIsNotTheEvening_R16(t *testing.T) {
+	t.Parallel()
+	for _, interval := range []time.Duration{dense, sparse} {
+		for _, answer := range []string{"home", "away", "none"} {
+			w := newWorld(t, StayIn, interval)
+			w.on(t, &w.facts.Rules[0], `{"rows":[{"from":"16:00","until":"22:00"}]}`)
+			for n := range 4 {
+				want(t, "before the window", w.fix(time.Duration(n)*time.Minute, 8000, 8))
+			}
+			asks := 0
+			for _, x := range w.tick(6 * time.Hour) {
+				switch {
+				case x.Ask != nil:
+					asks++
+				case x.Open != nil:
+					t.Errorf("%v: opened %s on what was told six hours ago", interval, x.Open.Kind)
+				}
+			}
+			if asks != 1 {
+				t.Errorf("%v: asked %d times", interval, asks)
+			}
+			var kinds []ViolationKind
+			switch answer {
+			case "home":
+				kinds = opened(w.fix(6*time.Hour+2*time.Minute, 0, 8))
+			case "away":
+				kinds = append(opened(w.fix(6*time.Hour+2*time.Minute, 8000, 8)), opened(w.fix(6*time.Hour+5*time.Minute, 8000, 8))...)
+			}
+			kinds = append(kinds, opened(w.tick(6*time.Hour+11*time.Minute))...)
+			if want := map[string][]ViolationKind{"home": nil, "away": {LeftZone}, "none": {CheckUnanswered}}[answer]; !slices.Equal(kinds, want) {
+				t.Errorf("%v, %s: %v, want %v", interval, answer, kinds, want)
+			}
+		}
 	}
 }
 

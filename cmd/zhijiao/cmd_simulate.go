@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -181,7 +182,7 @@ func (r *rehearsal) live(ctx context.Context, app *App, progress io.Writer) ([]s
 		return nil, err
 	}
 	start := app.clock.Now()
-	w, err := r.world(start)
+	w, misdeeds, err := r.world(start)
 	if err != nil {
 		return nil, err
 	}
@@ -190,9 +191,12 @@ func (r *rehearsal) live(ctx context.Context, app *App, progress io.Writer) ([]s
 	if err != nil {
 		return nil, err
 	}
-	list := newcomers(w, r.people, r.wristbands, start)
+	list := newcomers(w, r.people, r.wristbands, start, slices.Contains(r.behaviours.Deeds, simulate.Dwell))
 	secrets, err := e.enrol(ctx, c, list)
 	if err != nil {
+		return nil, err
+	}
+	if err := e.companies(ctx, c, simulate.Pairs(misdeeds), slices.Contains(r.behaviours.Deeds, simulate.Gather), start); err != nil {
 		return nil, err
 	}
 	url, tlsConfig, err := app.devicesLink(secrets)
@@ -246,10 +250,10 @@ func (r *rehearsal) live(ctx context.Context, app *App, progress io.Writer) ([]s
 }
 
 // world is the city with all that will go wrong there.
-func (r *rehearsal) world(start time.Time) (*simulate.World, error) {
+func (r *rehearsal) world(start time.Time) (*simulate.World, []simulate.Misdeed, error) {
 	o, err := inventedWorld(r.people, r.wristbands, r.seed, start, start.Unix())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o.Batch, o.Quirks, o.Misdeeds = r.batch, r.behaviours.Quirks, r.only
 	for _, d := range r.behaviours.Deeds {
@@ -264,9 +268,10 @@ func (r *rehearsal) world(start time.Time) (*simulate.World, error) {
 	}
 	w, err := simulate.New(o)
 	if err != nil || r.only != nil {
-		return w, err
+		return w, r.only, err
 	}
-	return w, w.Do(w.Plan(r.behaviours.Deeds, r.days, r.misdeeds))
+	misdeeds := w.Plan(r.behaviours.Deeds, r.days, r.misdeeds)
+	return w, misdeeds, w.Do(misdeeds)
 }
 
 // settleClock has domain time stand still (rate 0) or run.

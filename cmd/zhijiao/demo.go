@@ -70,7 +70,7 @@ func loadDemo(ctx context.Context, a *App) (demo, error) {
 	if err != nil {
 		return demo{}, err
 	}
-	list := newcomers(w, demoPeople, demoWristbands, now)
+	list := newcomers(w, demoPeople, demoWristbands, now, false)
 	secrets, err := e.enrol(ctx, c, list)
 	if err != nil {
 		return demo{}, err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -28,18 +27,22 @@ func inventedWorld(people, wristbands int, seed uint64, start time.Time, boot in
 
 // newcomers are the people of a world, to be enrolled from an instant on; those with two devices are there twice. Those with
 // a wristband and every fourth of the others are banned from the demo's circle.
-func newcomers(w *simulate.World, people, wristbands int, from time.Time) []newcomer {
+func newcomers(w *simulate.World, people, wristbands int, from time.Time, concern bool) []newcomer {
 	var list []newcomer
 	for i := range people {
 		_, _, town := w.Home(i)
-		n := newcomer{Number: i + 1, LocalNo: fmt.Sprintf("TM-%05d", i+1), Office: town, Serial: w.Serial(i), From: from, Banned: w.Banned(i)}
+		n := newcomer{Number: i + 1, LocalNo: localNumber(i), Office: town, Serial: w.Serial(i), From: from, Banned: w.Banned(i)}
 		phone := n
 		phone.Serial, phone.Class, phone.Interval, phone.Finest = w.Phone(i), devices.Phone, 8*time.Hour, devices.PhoneFinest
 		if i < wristbands {
 			n.Class, n.Interval, n.Silence = devices.Wristband, time.Minute, true
+			n.More, phone.More = held(w, i, true, phone.Serial != "", concern), nil
 			list = append(list, n)
 		}
 		if phone.Serial != "" {
+			if i >= wristbands {
+				phone.More = held(w, i, false, false, concern)
+			}
 			list = append(list, phone)
 		}
 	}

@@ -62,6 +62,7 @@ type newcomer struct {
 
 	Banned  bool // a court prohibits the demo's circle
 	Silence bool // its silence is a violation
+	More    []newRule
 }
 
 // enroller enters invented people through the same doors as real ones. What is there already is left as it is, so that
@@ -341,7 +342,18 @@ func (e *enroller) rules(ctx context.Context, c *county, n *newcomer, subject id
 		if err != nil {
 			return err
 		}
-		return put(geofence.RuleSpec{Kind: geofence.Silence, Basis: "positioning", Params: params})
+		if err := put(geofence.RuleSpec{Kind: geofence.Silence, Basis: "positioning", Params: params}); err != nil {
+			return err
+		}
+	}
+	for i := range n.More {
+		spec, err := e.spec(ctx, c, &n.More[i], n.From)
+		if err != nil {
+			return err
+		}
+		if err := put(spec); err != nil {
+			return fmt.Errorf("%s: %w", spec.Kind, err)
+		}
 	}
 	return nil
 }

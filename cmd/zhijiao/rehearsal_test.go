@@ -20,6 +20,14 @@ var evidence = map[string][]string{
 	"entered_zone":   {"entered_zone", "check_unanswered"},
 	"passed_through": {"passed_through", "entered_zone"},
 	"device_silent":  {"device_silent"},
+	"power_lost":     {"power_lost"},
+	"location_lost":  {"location_lost"},
+	"strap_opened":   {"strap_opened"},
+	"separated":      {"separated"},
+	"absent":         {"absent", "left_zone", "check_unanswered", "unverified"}, // at night by the edge of home, at the office by a look
+	"dwelt":          {"dwelt"},
+	"near":           {"near"},
+	"gathered":       {"gathered"},
 }
 
 // alerted is an alert as the test looks at it.

@@ -137,7 +137,7 @@ func livePart(ctx context.Context, app *App, o simulate.Options, d time.Duration
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := e.enrol(ctx, c, newcomers(w, o.People, o.Wristbands, o.Start))
+	secrets, err := e.enrol(ctx, c, newcomers(w, o.People, o.Wristbands, o.Start, false))
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,15 @@ func zoneByName(ctx context.Context, pool *pgxpool.Pool, org id.Org, name string
 	return zone, err
 }
 
+// scheduleByName is the schedule an organisation has under a name; 0: none.
+func scheduleByName(ctx context.Context, pool *pgxpool.Pool, org id.Org, name string) (s geofence.ScheduleID, err error) {
+	err = pool.QueryRow(ctx, "SELECT schedule_id FROM schedule WHERE org_id = $1 AND name = $2 ORDER BY schedule_id LIMIT 1", org, name).Scan(&s)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	return s, err
+}
+
 // subjectByNumber is the subject with a local number; 0: none.
 func subjectByNumber(ctx context.Context, pool *pgxpool.Pool, number string) (subject id.Subject, err error) {
 	err = pool.QueryRow(ctx, "SELECT subject_id FROM subject WHERE local_no = $1", number).Scan(&subject)

@@ -94,9 +94,9 @@ var deeds = []deed{
 		says: "be out at night, against an order to be home", read: readNightOut},
 	{name: MissOffice, kind: "absent", who: caller, from: 9, until: 9, shortest: 2 * time.Hour, longest: 2 * time.Hour, monday: true,
 		says: "not be at the office on Monday morning, against an order", read: readMissed},
-	{name: Meet, kind: "proximity", who: dense, from: 10, until: 16, shortest: 40 * time.Minute, longest: 90 * time.Minute, others: 1,
+	{name: Meet, kind: "near", who: dense, from: 10, until: 16, shortest: 40 * time.Minute, longest: 90 * time.Minute, others: 1,
 		says: "meet somebody whom a court forbids to be met", read: readMet},
-	{name: Gather, kind: "gathering", who: dense, from: 10, until: 16, shortest: time.Hour, longest: 2 * time.Hour, others: gathered - 1,
+	{name: Gather, kind: "gathered", who: dense, from: 10, until: 16, shortest: time.Hour, longest: 2 * time.Hour, others: gathered - 1,
 		says: "be many in one place", read: readMet},
 	{name: Dwell, kind: "dwelt", who: dense, from: 9, until: 13, shortest: 3 * time.Hour, longest: 5 * time.Hour,
 		says: "stay long at a place of concern", read: readDwelt},
@@ -106,6 +106,9 @@ var deeds = []deed{
 
 // gathered is how many people make a gathering.
 const gathered = 4
+
+// Gathered is how many people make a gathering, for the rule.
+const Gathered = gathered
 
 func (d Deed) entry() *deed {
 	for i := range deeds {
