@@ -19,11 +19,15 @@ const maxImport = 64 << 20
 type Imported struct {
 	Name     string // of the feature, or ""
 	Geometry *geom.MultiPolygon
+	Field    string        // of the feature in the file: features[0].geometry
+	Datum    devices.Datum // as it was declared
+	Report   RepairReport  // what was wrong with the outline and what was done about it
 }
 
 // ImportGeoJSON reads polygons from GeoJSON whose coordinates are in a declared datum: nothing is guessed, since a wrong
 // guess moves people by half a kilometre. A file with anything in it that cannot be a zone is refused whole, with the place of
-// the fault; whether the polygons are valid by OGC rules is asked of PostGIS when they are put.
+// the fault. Rings are mended where that leaves no doubt, and the report says so; what is crossed is mended by Store.Mend,
+// and whether the polygons are valid by OGC rules PostGIS is asked when they are put.
 func ImportGeoJSON(r io.Reader, datum devices.Datum) ([]Imported, error) {
 	if datum.String() == "undeclared" {
 		return nil, &Refused{Field: "datum", Reason: UndeclaredDatum, Detail: "declare one of WGS-84, CGCS2000, GCJ-02, BD-09"}
@@ -49,11 +53,12 @@ func ImportGeoJSON(r io.Reader, datum devices.Datum) ([]Imported, error) {
 		if err != nil {
 			return nil, err
 		}
-		if mp, err = settle(field, mp, datum); err != nil {
+		mp, report, err := settle(field, mp, datum)
+		if err != nil {
 			return nil, err
 		}
 		name, _ := f.Properties["name"].(string)
-		out = append(out, Imported{name, mp})
+		out = append(out, Imported{Name: name, Geometry: mp, Field: field, Datum: datum, Report: *report})
 	}
 	return out, nil
 }
@@ -104,64 +109,68 @@ func polygonsOf(field string, g geom.T) (*geom.MultiPolygon, error) {
 	return nil, &Refused{Field: field, Reason: WrongGeometry, Detail: fmt.Sprintf("a %T; a zone is a polygon or a multipolygon", g)}
 }
 
-// settle checks every ring, drops points told twice, and converts to WGS-84 in two dimensions.
-func settle(field string, mp *geom.MultiPolygon, datum devices.Datum) (*geom.MultiPolygon, error) {
+// settle checks every ring, mends what can be mended without doubt, and converts to WGS-84 in two dimensions.
+func settle(field string, mp *geom.MultiPolygon, datum devices.Datum) (*geom.MultiPolygon, *RepairReport, error) {
+	report := &RepairReport{}
 	coords := make([][][]geom.Coord, 0, mp.NumPolygons())
 	for p := range mp.NumPolygons() {
 		var polygon [][]geom.Coord
 		for k := range mp.Polygon(p).NumLinearRings() {
-			ring, err := settleRing(fmt.Sprintf("%s, polygon %d, ring %d", field, p, k), mp.Polygon(p).LinearRing(k).Coords(), datum)
+			where := fmt.Sprintf("%s, polygon %d, ring %d", field, p, k)
+			drawn, err := cornersOf(where, mp.Polygon(p).LinearRing(k).Coords(), datum)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			polygon = append(polygon, ring)
+			ring, repairs, err := mendRing(where, drawn, k > 0)
+			if err != nil {
+				return nil, nil, err
+			}
+			report.Repairs = append(report.Repairs, repairs...)
+			report.VerticesBefore += len(drawn)
+			report.VerticesAfter += len(ring)
+			polygon = append(polygon, coordsOf(ring))
 		}
 		if len(polygon) > 0 {
 			coords = append(coords, polygon)
 		}
 	}
 	if len(coords) == 0 {
-		return nil, &Refused{Field: field, Reason: InvalidGeometry, Detail: "it is empty"}
+		return nil, nil, &Refused{Field: field, Reason: InvalidGeometry, Detail: "it is empty"}
 	}
-	return geom.NewMultiPolygon(geom.XY).SetCoords(coords)
+	out, err := geom.NewMultiPolygon(geom.XY).SetCoords(coords)
+	return out, report, err
 }
 
-func settleRing(field string, ring []geom.Coord, datum devices.Datum) ([]geom.Coord, error) {
-	refuse := func(detail string, c geom.Coord) error {
-		r := &Refused{Field: field, Reason: InvalidGeometry, Detail: detail}
-		if c != nil {
-			r.Place = &[2]float64{c[0], c[1]} // as it stands in the file, where its author looks for it
-		}
-		return r
-	}
-	out := make([]geom.Coord, 0, len(ring))
-	for _, c := range ring {
+// cornersOf converts the points of a ring, or says which of them is none.
+func cornersOf(where string, ring []geom.Coord, datum devices.Datum) ([]corner, error) {
+	out := make([]corner, 0, len(ring))
+	for i, c := range ring {
 		lon, lat := c[0], c[1]
+		refuse := func(detail string) error {
+			r := &Refused{Field: fmt.Sprintf("%s, point %d", where, i), Reason: InvalidGeometry, Detail: detail}
+			if finite(lon) && finite(lat) {
+				r.Place = &[2]float64{lon, lat} // as it stands in the file, where its author looks for it
+			}
+			return r
+		}
 		switch {
-		case math.IsNaN(lon) || math.IsNaN(lat) || math.IsInf(lon, 0) || math.IsInf(lat, 0):
-			return nil, refuse("a coordinate is no number", nil)
+		case !finite(lon) || !finite(lat):
+			return nil, refuse("a coordinate is no number")
 		case math.Abs(lat) > 90 && math.Abs(lon) <= 90, lon > 15 && lon < 55 && lat > 72 && lat <= 90:
-			return nil, refuse("latitude before longitude: GeoJSON has longitude first", c)
+			return nil, refuse("latitude before longitude: GeoJSON has longitude first")
 		case math.Abs(lon) > 180 || math.Abs(lat) > 90:
-			return nil, refuse("a coordinate out of range: degrees are expected", c)
+			return nil, refuse("a coordinate out of range: degrees are expected")
 		}
-		lon, lat = devices.ToWGS84(datum, lon, lat)
-		next := geom.Coord{round7(lon), round7(lat)}
-		if n := len(out); n > 0 && out[n-1].Equal(geom.XY, next) {
-			continue
+		x, y := devices.ToWGS84(datum, lon, lat)
+		if !onEarth(x, y) {
+			return nil, refuse("a coordinate that " + datum.String() + " has no place for")
 		}
-		out = append(out, next)
-	}
-	switch {
-	case len(out) == 0:
-		return nil, refuse("a ring without points", nil)
-	case !out[0].Equal(geom.XY, out[len(out)-1]):
-		return nil, refuse("the ring does not close", ring[len(ring)-1])
-	case len(out) < 4:
-		return nil, refuse("a ring has at least three different points", ring[0])
+		out = append(out, corner{int64(math.Round(x * 1e7)), int64(math.Round(y * 1e7)), [2]float64{lon, lat}})
 	}
 	return out, nil
 }
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // round7 keeps what positions keep: 1e-7 degrees, a centimetre.
 func round7(v float64) float64 { return math.Round(v*1e7) / 1e7 }

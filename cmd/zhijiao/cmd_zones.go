@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
@@ -26,7 +27,7 @@ func newZonesCommand() *cobra.Command {
 // zonesImport is what `zones import` was asked for.
 type zonesImport struct {
 	file, datum, purpose, org, name, source string
-	official                                bool
+	official, repairs                       bool
 	zone                                    int64
 }
 
@@ -36,7 +37,8 @@ func newZonesImportCommand() *cobra.Command {
 		Use:   "import FILE --datum CGCS2000 --purpose activity --org 天门市司法局",
 		Short: "Import zones from GeoJSON whose datum you declare",
 		Long: `Import polygons and multipolygons from GeoJSON (- is standard input), all of the file or nothing. Nothing is guessed: an undeclared
-or wrong datum moves people by half a kilometre. A polygon that is not valid is refused with the place of the fault.`,
+or wrong datum moves people by half a kilometre. What is wrong with an outline and can be repaired without doubt is listed with its
+place, and put only with --accept-repairs; a repair that changes more than 0.1 % of the area is refused.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, log, err := loadConfig(cmd)
@@ -44,12 +46,12 @@ or wrong datum moves people by half a kilometre. A polygon that is not valid is 
 				return err
 			}
 			z.file = args[0]
-			specs, err := z.read(cmd.InOrStdin())
+			imported, err := z.read(cmd.InOrStdin())
 			if err != nil {
 				return err
 			}
 			return currentDatabase(cmd.Context(), cfg, log, func(ctx context.Context, pool *pgxpool.Pool) error {
-				return z.put(ctx, pool, log, specs, cmd.OutOrStdout())
+				return z.put(ctx, pool, log, imported, cmd.OutOrStdout())
 			})
 		},
 	}
@@ -60,6 +62,7 @@ or wrong datum moves people by half a kilometre. A polygon that is not valid is 
 	f.StringVar(&z.name, "name", "", "name of a zone whose feature has none")
 	f.StringVar(&z.source, "source", "", "where the outline is from; by default the file's name")
 	f.BoolVar(&z.official, "official", false, "the outline is an official one; without it the wall marks it as not official")
+	f.BoolVar(&z.repairs, "accept-repairs", false, "put what was repaired; the report says what and where")
 	f.Int64Var(&z.zone, "zone", 0, "make the file's one polygon the next version of this zone")
 	for _, name := range []string{"datum", "org"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
@@ -69,8 +72,8 @@ or wrong datum moves people by half a kilometre. A polygon that is not valid is 
 	return cmd
 }
 
-// read opens the file and makes zones of it; nothing is asked of the database yet.
-func (z *zonesImport) read(stdin io.Reader) ([]geofence.ZoneSpec, error) {
+// read opens the file and takes its outlines; nothing is asked of the database yet.
+func (z *zonesImport) read(stdin io.Reader) ([]geofence.Imported, error) {
 	datum, ok := devices.ParseDatum(z.datum)
 	if !ok {
 		return nil, fmt.Errorf("--datum: %q is none of WGS-84, CGCS2000, GCJ-02, BD-09", z.datum)
@@ -84,8 +87,8 @@ func (z *zonesImport) read(stdin io.Reader) ([]geofence.ZoneSpec, error) {
 		defer f.Close()
 		source, in = filepath.Base(z.file), f
 	}
-	if z.source != "" {
-		source = z.source
+	if z.source == "" {
+		z.source = source
 	}
 	imported, err := geofence.ImportGeoJSON(in, datum)
 	if err != nil {
@@ -94,26 +97,23 @@ func (z *zonesImport) read(stdin io.Reader) ([]geofence.ZoneSpec, error) {
 	if z.zone != 0 && len(imported) != 1 {
 		return nil, fmt.Errorf("--zone: the file has %d zones, and one is to be the next version", len(imported))
 	}
-	var specs []geofence.ZoneSpec
-	for i, one := range imported {
-		name := one.Name
-		if name == "" && z.name != "" {
-			name = z.name
+	for i := range imported {
+		name := &imported[i].Name
+		if *name == "" && z.name != "" {
+			*name = z.name
 			if len(imported) > 1 {
-				name = fmt.Sprintf("%s %d", z.name, i+1)
+				*name = fmt.Sprintf("%s %d", z.name, i+1)
 			}
 		}
-		if name == "" {
+		if *name == "" {
 			return nil, fmt.Errorf("%s: features[%d] has no name: give one with --name", z.file, i)
 		}
-		specs = append(specs, geofence.ZoneSpec{ID: geofence.ZoneID(z.zone), Purpose: geofence.Purpose(z.purpose), Name: name, Shape: geofence.Polygonal,
-			Geometry: one.Geometry, Datum: datum.String(), Official: z.official, Source: source})
 	}
-	return specs, nil
+	return imported, nil
 }
 
-// put records the zones, all or none.
-func (z *zonesImport) put(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger, specs []geofence.ZoneSpec, out io.Writer) error {
+// put says what is wrong with the outlines, and records the zones, all or none.
+func (z *zonesImport) put(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger, imported []geofence.Imported, out io.Writer) error {
 	c, closeClock, err := openClock(ctx, pool, log)
 	if err != nil {
 		return err
@@ -123,10 +123,20 @@ func (z *zonesImport) put(ctx context.Context, pool *pgxpool.Pool, log *slog.Log
 	if err != nil {
 		return err
 	}
-	for i := range specs {
-		specs[i].Org = org
+	store := geofence.NewStore(pool, c)
+	err = store.Mend(ctx, imported)
+	if err := errors.Join(err, printRepairs(out, imported)); err != nil {
+		return fmt.Errorf("%s: %w", z.file, err)
 	}
-	ids, versions, err := geofence.NewStore(pool, c).PutZones(ctx, 0, 0, specs)
+	var specs []geofence.ZoneSpec
+	for _, one := range imported {
+		if one.Report.NeedsConsent() && !z.repairs {
+			return fmt.Errorf("%s: nothing was put: the outline had to be repaired; if it is right as the report says, say --accept-repairs", z.file)
+		}
+		specs = append(specs, geofence.ZoneSpec{ID: geofence.ZoneID(z.zone), Org: org, Purpose: geofence.Purpose(z.purpose), Name: one.Name,
+			Shape: geofence.Polygonal, Geometry: one.Geometry, Datum: one.Datum.String(), Official: z.official, Source: z.source})
+	}
+	ids, versions, err := store.PutZones(ctx, 0, 0, specs)
 	if err != nil {
 		return fmt.Errorf("%s: %w", z.file, err)
 	}
@@ -136,4 +146,22 @@ func (z *zonesImport) put(ctx context.Context, pool *pgxpool.Pool, log *slog.Log
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// printRepairs says per feature what was wrong, where, and what was done about it; nothing where nothing was.
+func printRepairs(out io.Writer, imported []geofence.Imported) error {
+	var b strings.Builder
+	for i := range imported {
+		r := &imported[i].Report
+		if len(r.Repairs) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "%s %s: %d repairs; area %.0f m² before, %.0f m² after, %.4f %% changed; %d points before, %d after\n", imported[i].Field, imported[i].Name,
+			len(r.Repairs), r.AreaBefore, r.AreaAfter, 100*r.Changed, r.VerticesBefore, r.VerticesAfter)
+		for _, one := range r.Repairs {
+			fmt.Fprintf(&b, "  %s: at %.7f E %.7f N: %s (%s)\n", strings.TrimPrefix(one.Where, imported[i].Field+", "), one.Place[0], one.Place[1], one.Detail, one.Fault)
+		}
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
 }

@@ -143,11 +143,15 @@ func TestZonesImport(t *testing.T) {
 	}
 	good := write("good.geojson", feature(`[113,30.5],[113.3,30.5],[113.3,30.8],[113,30.8],[113,30.5]`))
 	bow := write("bow.geojson", feature(`[113,30.5],[113.4,30.9],[113.4,30.5],[113,30.9],[113,30.5]`))
+	spike := write("spike.geojson", feature(`[113,30.5],[113.3,30.5],[113.3,30.8],[113.3,30.9],[113.3,30.8],[113,30.8],[113,30.5]`))
 	for name, c := range map[string]struct {
 		args []string
 		want string
 		fine bool
 	}{
+		"a spike":        {[]string{spike, "--org", "天门市司法局", "--datum", "WGS-84"}, "nothing was put", false},
+		"told where":     {[]string{spike, "--org", "天门市司法局", "--datum", "WGS-84"}, "polygon 0, ring 0: at 113.3000000 E 30.9000000 N", false},
+		"broken for all": {[]string{bow, "--org", "天门市司法局", "--datum", "WGS-84", "--accept-repairs"}, "% of its area", false},
 		"no datum":       {[]string{good, "--org", "天门市司法局"}, `"datum" not set`, false},
 		"unknown datum":  {[]string{good, "--org", "天门市司法局", "--datum", "Mars"}, "none of WGS-84", false},
 		"unknown org":    {[]string{good, "--org", "nobody", "--datum", "WGS-84"}, "there are 天门市司法局", false},
@@ -159,6 +163,10 @@ func TestZonesImport(t *testing.T) {
 		if (err == nil) != c.fine || !strings.Contains(out, c.want) {
 			t.Errorf("%s: %v: %s", name, err, out)
 		}
+	}
+	if out, err := program(t, "zones", "import", spike, "--data-dir", dir, "--org", "天门市司法局", "--datum", "WGS-84", "--accept-repairs", "--zone", "1").result(); err != nil ||
+		!strings.Contains(out, "zone 1 version 3") && !strings.Contains(out, "zone 1 version 2") {
+		t.Errorf("with consent: %v: %s", err, out)
 	}
 	if out, err := program(t, "quarantine", "list", "--data-dir", dir).result(); err != nil || !strings.Contains(out, "0 shown") {
 		t.Errorf("quarantine: %v: %s", err, out)
