@@ -49,6 +49,7 @@ const (
 	InvalidGeometry Reason = "invalid_geometry" // not a valid polygon; Place says where
 	WrongGeometry   Reason = "wrong_geometry"   // not of the kind the shape says
 	UndeclaredDatum Reason = "undeclared_datum"
+	DoubtfulDatum   Reason = "doubtful_datum" // the outline falls on a known one in another datum
 	EmptyName       Reason = "empty_name"
 	BadPurpose      Reason = "bad_purpose"
 	BadRadius       Reason = "bad_radius"

@@ -27,7 +27,7 @@ func newZonesCommand() *cobra.Command {
 // zonesImport is what `zones import` was asked for.
 type zonesImport struct {
 	file, datum, purpose, org, name, source string
-	official, repairs                       bool
+	official, repairs, datumIsRight         bool
 	zone                                    int64
 }
 
@@ -62,6 +62,7 @@ place, and put only with --accept-repairs; a repair that changes more than 0.1 %
 	f.StringVar(&z.name, "name", "", "name of a zone whose feature has none")
 	f.StringVar(&z.source, "source", "", "where the outline is from; by default the file's name")
 	f.BoolVar(&z.official, "official", false, "the outline is an official one; without it the wall marks it as not official")
+	f.BoolVar(&z.datumIsRight, "datum-is-right", false, "the datum is as declared, although an outline fits a known one better in another datum")
 	f.BoolVar(&z.repairs, "accept-repairs", false, "put what was repaired; the report says what and where")
 	f.Int64Var(&z.zone, "zone", 0, "make the file's one polygon the next version of this zone")
 	for _, name := range []string{"datum", "org"} {
@@ -127,6 +128,11 @@ func (z *zonesImport) put(ctx context.Context, pool *pgxpool.Pool, log *slog.Log
 	err = store.Mend(ctx, imported)
 	if err := errors.Join(err, printRepairs(out, imported)); err != nil {
 		return fmt.Errorf("%s: %w", z.file, err)
+	}
+	if !z.datumIsRight {
+		if err := store.DoubtDatum(ctx, org, geofence.ZoneID(z.zone), imported); err != nil {
+			return fmt.Errorf("%s: %w", z.file, err)
+		}
 	}
 	var specs []geofence.ZoneSpec
 	for _, one := range imported {
