@@ -15,6 +15,7 @@ import (
 
 	"zhijiao/devices"
 	"zhijiao/geofence"
+	"zhijiao/internal/id"
 	"zhijiao/supervision"
 )
 
@@ -29,7 +30,11 @@ type zonesImport struct {
 	file, datum, purpose, org, name, source string
 	official, repairs, datumIsRight         bool
 	zone                                    int64
+	people                                  []string // local numbers
 }
+
+// mostTried is how many of those who go by a zone a new version of it is tried on.
+const mostTried = 20
 
 func newZonesImportCommand() *cobra.Command {
 	var z zonesImport
@@ -64,6 +69,7 @@ place, and put only with --accept-repairs; a repair that changes more than 0.1 %
 	f.BoolVar(&z.official, "official", false, "the outline is an official one; without it the wall marks it as not official")
 	f.BoolVar(&z.datumIsRight, "datum-is-right", false, "the datum is as declared, although an outline fits a known one better in another datum")
 	f.BoolVar(&z.repairs, "accept-repairs", false, "put what was repaired; the report says what and where")
+	f.StringSliceVar(&z.people, "for", nil, "numbers of those the zones are drawn for: says how often they would be undecidable, from their own fixes")
 	f.Int64Var(&z.zone, "zone", 0, "make the file's one polygon the next version of this zone")
 	for _, name := range []string{"datum", "org"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
@@ -151,7 +157,73 @@ func (z *zonesImport) put(ctx context.Context, pool *pgxpool.Pool, log *slog.Log
 		_, err := fmt.Fprintf(out, "zone %d version %d: %s\n", ids[i], versions[i], specs[i].Name)
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, z.try(ctx, pool, store, specs, out))...)
+}
+
+// try tells the author how often the zones would be undecidable: for those they are drawn for, and where it should be a
+// warning for those who go by the zone already. The zones stand all the same.
+func (z *zonesImport) try(ctx context.Context, pool *pgxpool.Pool, store *geofence.Store, specs []geofence.ZoneSpec, out io.Writer) error {
+	type person struct {
+		id    id.Subject
+		name  string
+		asked bool
+	}
+	var people []person
+	for _, number := range z.people {
+		subject, err := subjectByNumber(ctx, pool, number)
+		if err != nil {
+			return err
+		}
+		if subject == 0 {
+			return fmt.Errorf("--for: nobody has the number %s; the zones are put", number)
+		}
+		people = append(people, person{subject, number, true})
+	}
+	if z.zone != 0 {
+		ruled, all, err := store.RuledBy(ctx, geofence.ZoneID(z.zone), mostTried)
+		if err != nil {
+			return err
+		}
+		for _, subject := range ruled {
+			people = append(people, person{subject, fmt.Sprintf("subject %d", subject), false})
+		}
+		if all > len(ruled) {
+			if _, err := fmt.Fprintf(out, "%d people go by it; tried on the first %d\n", all, len(ruled)); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range specs {
+		for _, who := range people {
+			r, err := store.Undecidable(ctx, 0, specs[i], who.id)
+			if err != nil {
+				return err
+			}
+			if !who.asked && !r.Warns() {
+				continue
+			}
+			if _, err := fmt.Fprintln(out, indecision(specs[i].Name, who.name, &r)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// indecision says it in a sentence.
+func indecision(zone, who string, r *geofence.Indecision) string {
+	if r.All == 0 {
+		return fmt.Sprintf("%s, %s: no fix in 30 days to try it on", zone, who)
+	}
+	s := fmt.Sprintf("%s, %s: undecidable for %.1f %% of the %d fixes of 30 days in and around it; it is %.0f m in radius, the usual accuracy is %.0f m",
+		zone, who, 100*r.Share(), r.Fixes, r.SizeM, r.AccuracyM)
+	switch {
+	case r.TooSmall():
+		return "warning: " + s + ": smaller than can be told apart, draw it larger"
+	case r.Warns():
+		return "warning: " + s
+	}
+	return s
 }
 
 // printRepairs says per feature what was wrong, where, and what was done about it; nothing where nothing was.

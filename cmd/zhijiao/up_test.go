@@ -168,6 +168,10 @@ func TestZonesImport(t *testing.T) {
 		!strings.Contains(out, "zone 1 version 3") && !strings.Contains(out, "zone 1 version 2") {
 		t.Errorf("with consent: %v: %s", err, out)
 	}
+	if out, err := program(t, "zones", "import", good, "--data-dir", dir, "--org", "天门市司法局", "--datum", "WGS-84", "--for", "TM-4711").result(); err == nil ||
+		!strings.Contains(out, "nobody has the number TM-4711") {
+		t.Errorf("for nobody: %v: %s", err, out)
+	}
 	if out, err := program(t, "quarantine", "list", "--data-dir", dir).result(); err != nil || !strings.Contains(out, "0 shown") {
 		t.Errorf("quarantine: %v: %s", err, out)
 	}
