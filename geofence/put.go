@@ -67,6 +67,9 @@ const (
 	NoSuchSchedule  Reason = "no_such_schedule"
 	NeedsSchedule   Reason = "needs_schedule"
 	BadSchedule     Reason = "bad_schedule"
+	BadYear         Reason = "bad_year"
+	BadDay          Reason = "bad_day"          // of a calendar: no date, of another year, or there twice
+	CalendarChanged Reason = "calendar_changed" // by somebody else, since the change was begun
 	BadParams       Reason = "bad_params"
 	EmptyInterval   Reason = "empty_interval"
 )

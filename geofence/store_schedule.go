@@ -76,107 +76,42 @@ func putSchedule(ctx context.Context, tx pgx.Tx, by id.Account, scope id.Org, no
 	return version, err
 }
 
-// CalendarSpec is what is ordered for one year.
-type CalendarSpec struct {
-	Year     int
-	Source   string // the notice it stands in
-	Official bool
-	Days     []NamedDay
+// RecordedSchedule is a schedule as it is now.
+type RecordedSchedule struct {
+	ID      ScheduleID
+	Org     id.Org
+	Name    string
+	Version int
+	Valid   Interval
+	Rules   int // that go by it now
+	*Schedule
 }
 
-// NamedDay is a date that is not what its weekday says.
-type NamedDay struct {
-	Date string `json:"date"` // 2026-10-01
-	Off  bool   `json:"off"`
-	Name string `json:"name"`
-}
-
-// PutCalendar records what is ordered for a year, in place of what was recorded of it; rules that go by days off are judged
-// again at once, and their past is derived again where it is another now.
-func (s *Store) PutCalendar(ctx context.Context, by id.Account, spec CalendarSpec) error {
-	return s.change(ctx, "put a calendar", func(tx pgx.Tx, now time.Time) ([]ledger.Entry, error) {
-		if spec.Source == "" {
-			return nil, &Refused{Field: "source", Reason: EmptyName, Detail: "the notice it stands in"}
-		}
-		dates, off, names := make([]string, len(spec.Days)), make([]bool, len(spec.Days)), make([]string, len(spec.Days))
-		for i, d := range spec.Days {
-			at, err := time.Parse(time.DateOnly, d.Date)
-			if err != nil || at.Year() != spec.Year {
-				return nil, &Refused{Field: "days", Reason: BadSchedule, Detail: fmt.Sprintf("%q is no date of %d", d.Date, spec.Year)}
-			}
-			dates[i], off[i], names[i] = d.Date, d.Off, d.Name
-		}
-		if _, err := tx.Exec(ctx, "LOCK TABLE calendar_year IN SHARE ROW EXCLUSIVE MODE"); err != nil {
-			return nil, err
-		}
-		// On a clock that stands still two records of the same instant still follow one another.
-		var recorded time.Time
-		if err := tx.QueryRow(ctx, `SELECT greatest($1, max(lower(recorded)) + interval '1 microsecond') FROM calendar_year WHERE year = $2 AND upper_inf(recorded)`,
-			now, spec.Year).Scan(&recorded); err != nil {
-			return nil, err
-		}
-		for _, sql := range []string{
-			`UPDATE calendar_year SET recorded = tstzrange(lower(recorded), $2) WHERE year = $1 AND upper_inf(recorded)`,
-			`UPDATE calendar_day SET recorded = tstzrange(lower(recorded), $2) WHERE extract(year FROM day) = $1 AND upper_inf(recorded)`,
-		} {
-			if _, err := tx.Exec(ctx, sql, spec.Year, recorded); err != nil {
-				return nil, err
-			}
-		}
-		if _, err := tx.Exec(ctx, `INSERT INTO calendar_year (year, source, official, recorded, recorded_by) VALUES ($1, $2, $3, tstzrange($4, NULL), nullif($5::bigint, 0))`,
-			spec.Year, spec.Source, spec.Official, recorded, int64(by)); err != nil {
-			return nil, err
-		}
-		if _, err := tx.Exec(ctx, `INSERT INTO calendar_day (day, off, name, recorded, recorded_by)
-			SELECT d::date, o, n, tstzrange($4, NULL), nullif($5::bigint, 0) FROM unnest($1::text[], $2::boolean[], $3::text[]) AS v (d, o, n)`,
-			dates, off, names, recorded, int64(by)); err != nil {
-			return nil, err
-		}
-		from := time.Date(spec.Year, 1, 1, 0, 0, 0, 0, time.UTC).Add(-shanghaiOffset * time.Second)
-		if err := factsChangedWhere(ctx, tx, now, Why{What: "calendar", Entity: int64(spec.Year), By: by, At: now, From: from},
-			`EXISTS (SELECT FROM schedule_version v WHERE v.schedule_id = r.schedule_id AND upper_inf(v.recorded) AND v.doc::text LIKE '%"on"%') AND $1::int > 0`, spec.Year); err != nil {
-			return nil, err
-		}
-		return []ledger.Entry{{At: now, Kind: "calendar.put", Entity: "calendar", EntityID: int64(spec.Year), Version: 1}}, nil
-	})
-}
-
-// LoadCalendar reads what was recorded of days off at an instant; zero: now.
-func LoadCalendar(ctx context.Context, q Querier, known time.Time) (*Calendar, error) {
-	rows, err := q.Query(ctx, `SELECT year FROM calendar_year WHERE `+recordedAt(known)+` ORDER BY year`)
+// Schedules are those of an organisation and of those above and below it, at an instant; one that is not valid yet is shown
+// as it will be first. scope 0 is the platform itself.
+func Schedules(ctx context.Context, q Querier, scope id.Org, now time.Time) ([]RecordedSchedule, error) {
+	rows, err := q.Query(ctx, `SELECT DISTINCT ON (s.schedule_id) s.schedule_id, s.org_id, s.name, v.version, lower(v.valid), upper(v.valid), v.doc,
+			(SELECT count(*) FROM rule r WHERE r.schedule_id = s.schedule_id AND upper_inf(r.recorded) AND r.valid @> $2::timestamptz)
+		FROM schedule s JOIN schedule_version v USING (schedule_id) WHERE upper_inf(v.recorded) AND (upper(v.valid) IS NULL OR upper(v.valid) > $2)
+		  AND ($1 = 0 OR s.org_id IN (SELECT org_subtree($1)) OR $1 IN (SELECT org_subtree(s.org_id)))
+		ORDER BY s.schedule_id, lower(v.valid)`, int64(scope), now)
 	if err != nil {
-		return nil, fmt.Errorf("read the calendar: %w", err)
+		return nil, fmt.Errorf("read schedules: %w", err)
 	}
-	years, err := pgx.CollectRows(rows, pgx.RowTo[int])
-	if err != nil {
-		return nil, fmt.Errorf("read the calendar: %w", err)
-	}
-	rows, err = q.Query(ctx, `SELECT day, off FROM calendar_day WHERE `+recordedAt(known)+` ORDER BY day`)
-	if err != nil {
-		return nil, fmt.Errorf("read the calendar: %w", err)
-	}
-	days, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d CalendarDay, err error) {
-		err = row.Scan(&d.Date, &d.Off)
-		d.Date = d.Date.UTC().Add(4 * time.Hour) // noon in Asia/Shanghai
-		return d, err
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r RecordedSchedule, err error) {
+		var from, until *time.Time
+		var doc []byte
+		if err := row.Scan(&r.ID, &r.Org, &r.Name, &r.Version, &from, &until, &doc, &r.Rules); err != nil {
+			return r, err
+		}
+		r.Valid = between(from, until)
+		r.Schedule, err = ParseSchedule(doc)
+		return r, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the calendar: %w", err)
+		return nil, fmt.Errorf("read schedules: %w", err)
 	}
-	return NewCalendar(years, days), nil
-}
-
-// YearsWithoutCalendar are the years from one instant to another for which no calendar is recorded although a rule goes by
-// days off.
-func YearsWithoutCalendar(ctx context.Context, q Querier, from, until time.Time) ([]int, error) {
-	rows, err := q.Query(ctx, `SELECT y::int FROM generate_series(extract(year FROM $1::timestamptz AT TIME ZONE 'Asia/Shanghai')::int, extract(year FROM $2::timestamptz AT TIME ZONE 'Asia/Shanghai')::int) AS y
-		WHERE NOT EXISTS (SELECT FROM calendar_year c WHERE c.year = y AND upper_inf(c.recorded))
-		  AND EXISTS (SELECT FROM rule r JOIN schedule_version v USING (schedule_id) WHERE upper_inf(r.recorded) AND upper_inf(v.recorded) AND r.valid && tstzrange($1, $2)
-		      AND v.doc::text LIKE '%"on"%') ORDER BY 1`, from, until)
-	if err != nil {
-		return nil, fmt.Errorf("look for years without a calendar: %w", err)
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[int])
+	return list, nil
 }
 
 // readSchedules gives the facts of subjects the schedules their rules go by, and the calendar.

@@ -45,7 +45,7 @@ func (a *App) startCore(context.Context) error {
 	a.engine = engine
 	a.work = newBackground(a.fail)
 	a.stops.push("core", a.work.stop)
-	a.registry.MustRegister(devices.NewCollector(a.pool, a.log))
+	a.registry.MustRegister(devices.NewCollector(a.pool, a.log), geofence.NewCalendarCollector(a.pool, a.clock, a.log))
 	a.work.run("timers", engine.Run)
 	tail := alerts.NewTail(a.pool, a.listener, a.clock, a.log, ledger.NewMetrics(a.registry), alerts.NewMetrics(a.registry))
 	a.work.run("alerts", tail.Run)

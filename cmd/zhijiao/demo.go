@@ -10,6 +10,7 @@ import (
 	"zhijiao/cmd/zhijiao/simulate"
 	"zhijiao/console"
 	"zhijiao/devices"
+	"zhijiao/geofence"
 	"zhijiao/internal/clock"
 	"zhijiao/internal/crypto"
 	"zhijiao/supervision"
@@ -52,6 +53,9 @@ func loadDemo(ctx context.Context, a *App) (demo, error) {
 	e := newEnroller(a.pool, a.keys, a.clock)
 	c, err := e.county(ctx)
 	if err != nil {
+		return demo{}, err
+	}
+	if err := demoCalendar(ctx, a, e); err != nil {
 		return demo{}, err
 	}
 	password, err := demoAccount(ctx, a, e, c)
@@ -120,6 +124,26 @@ func demoWorld(first, now time.Time) (*simulate.World, *schedule, error) {
 		}
 	}
 	return w, plan, nil
+}
+
+// demoCalendar records the days off of this year and the next where the program knows them and nobody has recorded them.
+func demoCalendar(ctx context.Context, a *App, e *enroller) error {
+	year := a.clock.Now().In(shanghai).Year()
+	for _, y := range []int{year, year + 1} {
+		spec, ok := geofence.BuiltinCalendar(y)
+		if !ok {
+			continue
+		}
+		if _, err := geofence.CalendarOf(ctx, a.pool, y); err == nil {
+			continue
+		} else if !errors.Is(err, geofence.ErrNotFound) {
+			return err
+		}
+		if err := e.zones.PutCalendar(ctx, 0, spec); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // devicesLink is where simulated devices connect. The embedded broker learns their secrets at once, and not by the ledger

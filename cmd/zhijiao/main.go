@@ -44,6 +44,7 @@ func newRoot() *cobra.Command {
 	addConfigFlags(root)
 	root.AddCommand(
 		newUpCommand(), newServeCommand(), newBrokerCommand(), newMigrateCommand(), newOfficerCommand(), newZonesCommand(),
+		newCalendarCommand(), newScheduleCommand(),
 		newQuarantineCommand(), newReplayCommand(), newReplayCheckCommand(), newWhatIfCommand(), newSimulateCommand(), newConfigCommand(), newVersionCommand(),
 	)
 	return root
