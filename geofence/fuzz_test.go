@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/twpayne/go-geom"
 
 	"zhijiao/devices"
 )
@@ -181,6 +184,10 @@ func FuzzImport(f *testing.F) {
 	f.Add([]byte(`{"type":"Feature","properties":{"name":1},"geometry":{"type":"MultiPolygon","coordinates":[[[[1,2,3],[4,5,6],[7,8,9],[1,2,3]]]]}}`))
 	f.Add([]byte(`{"type":"Polygon","coordinates":[[[113],[114,30],[114,31],[113]]]}`))
 	f.Add([]byte(`{"type":"FeatureCollection","features":[null]}`))
+	f.Add([]byte(`{"type":"Polygon","coordinates":[[[113,30],[114,30],[114,35],[114,31],[114,31],[113,31]],[[113.1,30.1],[113.2,30.1],[113.2,30.2],[113.1,30.1]]]}`))
+	f.Add([]byte(`{"type":"Polygon","coordinates":[[[113,30],[114,31],[115,32],[113,30]]]}`))
+	f.Add([]byte(`{"type":"Polygon","coordinates":[[[113,1e999],[114,31],[115,32],[113,30]]]}`))
+	f.Add([]byte(`{"type":"Polygon","coordinates":[[[179.9999999,89.9999999],[-180,-90],[180,90],[0,0]]]}`))
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		zones, err := ImportGeoJSON(bytes.NewReader(doc), devices.GCJ02)
 		var refused *Refused
@@ -195,9 +202,31 @@ func FuzzImport(f *testing.F) {
 			if err != nil {
 				t.Fatalf("imported, and then: %v", err)
 			}
+			for k := range z.Geometry.NumPolygons() {
+				for n := range z.Geometry.Polygon(k).NumLinearRings() {
+					wellDrawn(t, z.Geometry.Polygon(k).LinearRing(n).Coords(), n > 0)
+				}
+			}
 			if d := p.Distance(113.16, 30.65); math.IsNaN(d) || math.IsInf(d, 0) {
 				t.Fatalf("a distance of %v", d)
 			}
 		}
 	})
+}
+
+// wellDrawn: what is left of a ring has nothing that a second reading would repair.
+func wellDrawn(t *testing.T, ring []geom.Coord, hole bool) {
+	t.Helper()
+	corners, err := cornersOf("again", ring, devices.WGS84)
+	if err != nil {
+		var refused *Refused
+		if errors.As(err, &refused) && strings.Contains(refused.Detail, "latitude before") { // it was in another datum
+			return
+		}
+		t.Fatal(err)
+	}
+	again, repairs, err := mendRing("again", corners, hole)
+	if err != nil || len(repairs) > 0 || len(again) != len(ring) {
+		t.Fatalf("read again: %v, %+v", err, repairs)
+	}
 }

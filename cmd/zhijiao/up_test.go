@@ -172,6 +172,7 @@ func TestZonesImport(t *testing.T) {
 		!strings.Contains(out, "nobody has the number TM-4711") {
 		t.Errorf("for nobody: %v: %s", err, out)
 	}
+	importVendorOutline(t, dir)
 	if out, err := program(t, "quarantine", "list", "--data-dir", dir).result(); err != nil || !strings.Contains(out, "0 shown") {
 		t.Errorf("quarantine: %v: %s", err, out)
 	}
