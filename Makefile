@@ -71,7 +71,7 @@ lint: ## formatting and go vet
 	@go vet ./...
 
 bench: setup-test build bin/withpg ## the whole path against the bare broker, as medians of interleaved pairs
-	@ZHIJIAO_TEST_BENCH=1 go test -run '^TestBench' -count 1 -timeout 30m -v ./cmd/zhijiao
+	@bin/withpg env ZHIJIAO_TEST_BENCH=1 go test -run '^TestBench' -count 1 -timeout 30m -v ./geofence ./cmd/zhijiao
 
 faults: setup-test build bin/withpg ## kill -9 of server, database and broker, again and again
 	@bin/withpg env ZHIJIAO_TEST_FAULTS=20 go test -race -run 'Kill|Crash|Fault' -count 1 -timeout 60m -v ./...

@@ -105,6 +105,16 @@ func (b *box) meets(o *box) bool {
 	return b.minLon <= o.maxLon && b.maxLon >= o.minLon && b.minLat <= o.maxLat && b.maxLat >= o.minLat
 }
 
+// meetsAround is meets for boxes that may reach beyond ±180°.
+func (b *box) meetsAround(o *box) bool {
+	for _, turn := range [...]float64{0, 360, -360} {
+		if b.minLon <= o.maxLon+turn && b.maxLon >= o.minLon+turn && b.minLat <= o.maxLat && b.maxLat >= o.minLat {
+			return true
+		}
+	}
+	return false
+}
+
 // square is the square of the distance of a point from the box in a plane, whichever way round the earth is shorter. A hair
 // less, so that it is never more than that of an edge in the box.
 func (b *box) square(a *aim) float64 {

@@ -20,7 +20,7 @@ type recorded struct {
 	inCity bool
 }
 
-func readGzip(t *testing.T, path string) [][]string {
+func readGzip(t testing.TB, path string) [][]string {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {

@@ -42,11 +42,11 @@ func Judge(z *Zone, lon, lat float64, accuracy int64) (v Verdict, margin int64) 
 // verdict is Judge's verdict without the margin, which need not be measured where it is certain to be larger than the
 // accuracy.
 func (z *Zone) verdict(lon, lat float64, accuracy int64) Verdict {
-	if z.Shape == Circular {
+	if z.cells == nil {
 		v, _ := Judge(z, lon, lat, accuracy)
 		return v
 	}
-	covers, _, least := z.cells.near(lon, lat)
+	covers, _, least := z.cells.near(lon, lat, float64(accuracy+2)/100)
 	margin := int64(min(100*least, 1e14)) - 1 // and rounding
 	if margin <= accuracy {
 		d, ok := z.cells.within(lon, lat, float64(accuracy)/100)

@@ -133,7 +133,7 @@ func (z *Zone) Distance(lon, lat float64) float64 {
 	if z.Shape == Circular {
 		return metres(lon, lat, z.centre[0], z.centre[1]) - z.radius
 	}
-	covers, hint, _ := z.cells.near(lon, lat)
+	covers, hint, _ := z.cells.near(lon, lat, 0)
 	d := z.cells.distance(lon, lat, hint)
 	if covers {
 		return -d

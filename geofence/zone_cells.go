@@ -8,12 +8,12 @@ import "math"
 // which side it is: as often as the straight way from there crosses an edge the side changes. Everything lies in a few
 // arrays. Rings are even-odd, so holes need no orientation.
 type cells struct {
-	*outline
+	outline
+	perLon, perLat float64 // cells of the grid a degree
 	cols, rows     int
-	width, height  float64 // of a cell of the grid, degrees
-	perLon, perLat float64 // cells a degree
-	side           float64 // the shorter side of a cell of the grid in metres, rather less; 0: not known
 	nodes          []node  // the grid row by row, then blocks of split*split
+	width, height  float64 // of a cell of the grid, degrees
+	side           float64 // the shorter side of a cell of the grid in metres, rather less; 0: not known
 	runs           []run   // of cells with several
 }
 
@@ -67,9 +67,14 @@ func (x *cells) reference(s spot, which int) point {
 	if which == afar {
 		return point{x.minLon - 1, x.minLat - 1}
 	}
+	return s.reference(which, &x.box, x.width, x.height)
+}
+
+// reference is a place in a cell of a grid over a box.
+func (s spot) reference(which int, b *box, width, height float64) point {
 	r := &references[which]
 	u, v := s.u+float64(r.lon*s.size), s.v+float64(r.lat*s.size)
-	return point{x.minLon + float64(u*x.width), x.minLat + float64(v*x.height)}
+	return point{b.minLon + float64(u*width), b.minLat + float64(v*height)}
 }
 
 // find is the cell of a point in the box.
@@ -119,10 +124,14 @@ func (x *cells) decide(n node, s spot, lon, lat float64) bool {
 
 // flip turns in round for each of some consecutive edges that the way from a point of reference to another point crosses,
 // and reports whether that point is on one of them. Left and on the way are one side: so a vertex is counted once.
-func (x *cells) flip(from, to point, first, end int, in bool) (_, on bool) {
+func (o *outline) flip(from, to point, first, end int, in bool) (_, on bool) {
+	return flip(o.at[first:end+1], from, to, in)
+}
+
+func flip(at []point, from, to point, in bool) (_, on bool) {
 	dx, dy := to.lon-from.lon, to.lat-from.lat
 	last := 0
-	for i, q := range x.at[first : end+1] {
+	for i, q := range at {
 		l, r := float64(dx*(q.lat-from.lat)), float64(dy*(q.lon-from.lon))
 		det, bound := l-r, 3.3306690738754716e-16*(math.Abs(l)+math.Abs(r))
 		now := 0
@@ -135,7 +144,7 @@ func (x *cells) flip(from, to point, first, end int, in bool) (_, on bool) {
 			now = orientation(from.lon, from.lat, to.lon, to.lat, q.lon, q.lat)
 		}
 		if i > 0 && now*last <= 0 {
-			p := x.at[first+i-1]
+			p := at[i-1]
 			side := orientation(p.lon, p.lat, q.lon, q.lat, to.lon, to.lat)
 			if side == 0 && to.lon >= min(p.lon, q.lon) && to.lon <= max(p.lon, q.lon) && to.lat >= min(p.lat, q.lat) && to.lat <= max(p.lat, q.lat) {
 				return in, true
@@ -150,23 +159,36 @@ func (x *cells) flip(from, to point, first, end int, in bool) (_, on bool) {
 }
 
 // near is whether a point is covered, an edge that is near (-1: none is known), and how many metres at least the nearest
-// is away.
-func (x *cells) near(lon, lat float64) (covers bool, hint int, least float64) {
+// is away; reach is the distance that matters.
+func (x *cells) near(lon, lat, reach float64) (covers bool, hint int, least float64) {
 	if !x.box.covers(lon, lat) {
 		return false, -1, x.beyond(lon, lat)
 	}
 	n, s := x.find(lon, lat)
+	// Edges that the cell does not name are beyond its sides.
+	u, v := (lon-x.minLon)*x.perLon-s.u, (lat-x.minLat)*x.perLat-s.v
+	least = max(0, min(u, v, s.size-u, s.size-v)) * x.side
 	switch n & kindOfCell {
 	case inside:
-		return true, n.near(), float64(n.apart()) * x.side
+		return true, n.near(), least + float64(n.apart())*x.side
 	case outside:
-		return false, n.near(), float64(n.apart()) * x.side
+		return false, n.near(), least + float64(n.apart())*x.side
 	}
+	covers = x.decide(n, s, lon, lat)
 	hint = n.first()
 	if n&severalRuns != 0 {
-		hint = int(x.runs[hint].from)
+		return covers, int(x.runs[hint].from), 0
 	}
-	return x.decide(n, s, lon, lat), hint, 0
+	if least < reach || x.seam {
+		return covers, hint, 0
+	}
+	a, c := x.aim(lon, lat), closest{-1, 0, 1.1 * reach * reach} // the plane is not the ellipsoid
+	for i := range n.count() {
+		if x.look(&c, &a, hint+i); c.edge >= 0 {
+			return covers, hint, 0
+		}
+	}
+	return covers, hint, reach
 }
 
 // beyond is how many metres at least a point outside of the box is away from it.

@@ -8,11 +8,11 @@ type point struct{ lon, lat float64 }
 // outline is the rings or lines of a zone, and a tree of boxes over consecutive edges. Edge i leads from at[i] to at[i+1];
 // the last point of a ring begins none.
 type outline struct {
+	box
 	at     []point
 	chunks []chunk
 	above  [][]box // above[0] holds a box for every fanOut chunks, above[k] one for every fanOut boxes of above[k-1]
 	seam   bool    // edges along ±180° where the zone goes on on the other side are no boundary
-	box
 }
 
 // chunk is some consecutive edges and the box around them.

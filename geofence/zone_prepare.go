@@ -17,7 +17,7 @@ const (
 // newCells prepares rings.
 func newCells(o *outline) *cells {
 	w, h := max(o.maxLon-o.minLon, smallestCell), max(o.maxLat-o.minLat, smallestCell)
-	x := &cells{outline: o}
+	x := &cells{outline: *o}
 	x.cols, x.rows = o.grid(w, h)
 	x.width, x.height = w/float64(x.cols), h/float64(x.rows)
 	x.perLon, x.perLat = 1/x.width, 1/x.height
