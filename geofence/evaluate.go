@@ -30,6 +30,7 @@ type kindSpec struct {
 	times  bool          // it looks at its schedule itself: it judges outside of its windows too
 	fewest int           // count is no less; 0: 1
 	usual  func(*Params) // its defaults that differ from those of all
+	calm   bool          // what is heard moves none of its timers earlier, unless it says so (evaluation.stirs)
 
 	company  bool          // it is about several people: EvaluateCompany judges it, and kind is nil
 	finds    ViolationKind // what that finds
@@ -49,6 +50,9 @@ type evaluation struct {
 	at  time.Time            // event time of what is being judged
 	o   *devices.Observation // nil while a timer fires
 	out []Effect
+
+	now   *standing // the rule that is judged; nil: none
+	stirs bool      // a timer may be due earlier than before
 }
 
 // Evaluate brings the state to in.At and takes the input into it, and appends what must happen to out. It is a pure
@@ -84,9 +88,13 @@ func Evaluate(s *State, in *Input, f *Facts, out []Effect) []Effect {
 	default:
 		e.fire(in.At)
 		e.at, e.o = in.At, in.Observed
+		before := len(s.Rules)
 		e.observe()
 		s.Front = in.key()
-		s.work.arm(nil)
+		if e.stirs || len(e.out) > len(out) || len(s.Rules) != before {
+			s.work.arm(nil)
+		}
+		s.work.exact = false
 	}
 	out = e.out
 	*e = evaluation{}
@@ -96,31 +104,34 @@ func Evaluate(s *State, in *Input, f *Facts, out []Effect) []Effect {
 // work is what a state keeps from one evaluation to the next and nobody stores.
 type work struct {
 	evaluation
-	facts *Facts    // for which due is right; nil: it is not known
-	due   time.Time // the earliest timer; zero: none
+	lineup lineup
+	facts  *Facts    // for which due is right; nil: it is not known
+	due    time.Time // the earliest timer; zero: none
+	exact  bool      // not: it may be due later, but no earlier
 }
 
 // arm forgets when the next timer is due.
 func (w *work) arm(f *Facts) { w.facts = f }
 
-// next is when the earliest timer is due.
-func (e *evaluation) next() time.Time {
-	if w := e.s.work; w.facts != e.f {
-		w.due, w.facts = NextDue(e.s, e.f, e.s.Front.At), e.f
+// next is when the earliest timer is due; where none is by t it may be later.
+func (e *evaluation) next(t time.Time) time.Time {
+	w := e.s.work
+	if known := w.facts == e.f && (w.exact || w.due.After(t)); !known {
+		w.due, w.facts, w.exact = NextDue(e.s, e.f, e.s.Front.At), e.f, true
 	}
-	return e.s.work.due
+	return w.due
 }
 
 // fire fires every timer that is due by t, in order, each at its instant.
 func (e *evaluation) fire(t time.Time) {
 	for {
-		due := e.next()
+		due := e.next(t)
 		if due.IsZero() || due.After(t) {
 			return
 		}
 		at := later(due, e.s.Front.At)
 		e.tick(at)
-		if due = e.next(); !due.IsZero() && !due.After(at) {
+		if due = e.next(at); !due.IsZero() && !due.After(at) {
 			return // what is overdue and did not act has its moment when the clock asks again
 		}
 	}
@@ -145,11 +156,9 @@ func (e *evaluation) tick(at time.Time) {
 	e.at, e.o = at, nil
 	e.attachments()
 	e.end()
-	for i := range e.f.Rules {
-		k, r, rs := e.valid(i)
-		if k == nil {
-			continue
-		}
+	list := e.lineup()
+	for i := range list {
+		k, r, rs := e.stand(&list[i])
 		zone := 0
 		if z := e.zone(r); z != nil {
 			zone = z.Version
@@ -160,6 +169,7 @@ func (e *evaluation) tick(at time.Time) {
 		}
 		k.tick(e, r, rs)
 	}
+	e.now = nil
 	if at.After(e.s.Front.At) {
 		e.s.Front = Front{At: at}
 	}
@@ -171,23 +181,16 @@ func (e *evaluation) observe() {
 	ch := &e.s.Channel[channelIndex(e.in.Binding.Class)]
 	ch.HeardAt = later(e.at, ch.HeardAt)
 	e.strap()
-	for i := range e.f.Rules {
-		if k, r, rs := e.valid(i); k != nil {
-			k.heard(e, r, rs)
-		}
+	list := e.lineup()
+	for i := range list {
+		k, r, rs := e.stand(&list[i])
+		e.stirs = e.stirs || !list[i].spec.calm
+		k.heard(e, r, rs)
 	}
+	e.now = nil
 	if e.o.Place != nil {
 		e.place(ch)
 	}
-}
-
-// valid returns a rule that is in force at the instant with its kind and state; no kind where it is not.
-func (e *evaluation) valid(i int) (kind, *Rule, *RuleState) {
-	r := &e.f.Rules[i]
-	if k := kinds[r.Kind]; k != nil && !k.company && r.Valid.Contains(e.at) && (k.times || e.inForce(i)) {
-		return k.kind, r, e.s.rule(r.ID)
-	}
-	return nil, nil, nil
 }
 
 // end closes what rules left open that are no longer in force, and forgets them.
@@ -279,11 +282,12 @@ func (e *evaluation) place(ch *Channel) {
 	if !e.in.Flags.moves() {
 		return
 	}
-	for i := range e.f.Rules {
-		if k, r, rs := e.valid(i); k != nil {
-			k.fix(e, r, rs, m)
-		}
+	list := e.lineup()
+	for i := range list {
+		k, r, rs := e.stand(&list[i])
+		k.fix(e, r, rs, m)
 	}
+	e.now = nil
 	ch.remember(m)
 }
 
@@ -322,6 +326,9 @@ func (e *evaluation) plausible(ch *Channel, m *Mark) {
 }
 
 func reachable(a, b *Mark) bool {
+	if dx, dy := int64(a.LonE7)-int64(b.LonE7), int64(a.LatE7)-int64(b.LatE7); max(dx, -dx)+max(dy, -dy) < 44_000 {
+		return true // no 500 m
+	}
 	d := metres(a.lon(), a.lat(), b.lon(), b.lat()) - float64(a.Accuracy+b.Accuracy)/100
 	return d <= usual.FastestPlausible*b.At.Sub(a.At).Seconds()+500
 }
@@ -347,7 +354,12 @@ func (e *evaluation) frozen(ch *Channel, m *Mark) {
 func e7(deg float64) int32 { return int32(math.Round(deg * 1e7)) }
 
 // zone is the version of a rule's zone at the input's instant.
-func (e *evaluation) zone(r *Rule) *Zone { return e.f.zone(r, e.at) }
+func (e *evaluation) zone(r *Rule) *Zone {
+	if e.now != nil && r == &e.f.Rules[e.now.rule] {
+		return e.now.zone
+	}
+	return e.f.zone(r, e.at)
+}
 
 // zone is the version of a rule's zone at t; nil where there is none.
 func (f *Facts) zone(r *Rule, t time.Time) *Zone {

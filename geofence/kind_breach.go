@@ -31,8 +31,13 @@ func (b breach) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 		return
 	}
 	p := &r.Params
-	m = p.judged(z, m)
 	class := e.in.Binding.Class
+	if b.ordinary(e, p, rs, z, channelIndex(class), &m) {
+		rs.Track[channelIndex(class)].Return = rs.Track[channelIndex(class)].Return[:0]
+		return
+	}
+	e.stirs = true
+	m = p.judged(z, m)
 	if rs.Open != "" && rs.OpenClass != class && !e.f.speaks(rs.OpenClass, e.at) {
 		rs.OpenClass = class // who opened it speaks no more
 	}
@@ -57,6 +62,16 @@ func (b breach) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 		rs.Ask.Heard = true
 	}
 	// Undecidable, or within the band: the state holds.
+}
+
+// ordinary reports whether a fix is one of the many that change nothing: nothing is open, asked or under way in the channel,
+// and it is clearly where one is supposed to be. How clearly is then not measured.
+func (b breach) ordinary(e *evaluation, p *Params, rs *RuleState, z *Zone, channel int, m *Mark) bool {
+	if rs.Open != "" || rs.Ask != nil || len(rs.Track[channel].Breach) > 0 || b.before != nil && !z.apartFrom(e.s.Channel[channel].Recent, *m) {
+		return false
+	}
+	v := z.verdict(m.lon(), m.lat(), p.accuracy(m.Method, m.Claimed))
+	return b.right(Mark{Verdict: v})
 }
 
 // confirms reports whether a cell or Wi-Fi fix on the wrong side is the answer that was asked for: it bears out a satellite

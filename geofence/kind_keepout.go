@@ -7,7 +7,7 @@ import "time"
 type keepOut struct{ breach }
 
 func init() {
-	kinds[KeepOut] = &kindSpec{zones: []Purpose{Prohibited, Attention}, usual: func(p *Params) { p.Grace, p.Band = 0, 0 }, kind: keepOut{breach{
+	kinds[KeepOut] = &kindSpec{calm: true, zones: []Purpose{Prohibited, Attention}, usual: func(p *Params) { p.Grace, p.Band = 0, 0 }, kind: keepOut{breach{
 		kind:   EnteredZone,
 		wrong:  func(_ *Params, m Mark) bool { return m.Verdict == Inside },
 		right:  func(m Mark) bool { return m.Verdict == Outside },

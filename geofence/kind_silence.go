@@ -7,7 +7,7 @@ import "time"
 // nothing.
 type silence struct{}
 
-func init() { kinds[Silence] = &kindSpec{kind: silence{}} }
+func init() { kinds[Silence] = &kindSpec{calm: true, kind: silence{}} }
 
 // quiet is the interval around t in which the device is expected to speak, since when it is quiet, and when that is too long.
 func (silence) quiet(s *State, f *Facts, r *Rule, t time.Time) (expected Interval, heard, until time.Time, every time.Duration, ok bool) {

@@ -4,7 +4,7 @@ package geofence
 type stayIn struct{ breach }
 
 func init() {
-	kinds[StayIn] = &kindSpec{zones: []Purpose{Activity, Destination}, fewest: 2, kind: stayIn{breach{
+	kinds[StayIn] = &kindSpec{calm: true, zones: []Purpose{Activity, Destination}, fewest: 2, kind: stayIn{breach{
 		kind: LeftZone,
 		wrong: func(p *Params, m Mark) bool {
 			return m.Verdict == Outside && m.Margin-m.Accuracy > centimetres(p.Band)

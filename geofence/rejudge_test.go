@@ -58,6 +58,7 @@ func TestBeginsWithTheFactThatMakesIt_R29(t *testing.T) {
 	small.Version, small.Valid.From = 2, edited
 	w.facts.Zones[1][0].Valid.Until = edited
 	w.facts.Zones[1] = append(w.facts.Zones[1], &small)
+	w.facts.Version++
 	if due := NextDue(&w.state, &w.facts, t0.Add(3*time.Minute)); !due.Equal(edited) {
 		t.Fatalf("a zone that begins at %v is due at %v", edited, due)
 	}
@@ -106,6 +107,7 @@ func TestZoneThatEnds(t *testing.T) {
 	w.tick(4 * time.Minute)
 	ends := t0.Add(5 * time.Minute)
 	w.facts.Zones[1][0].Valid.Until = ends
+	w.facts.Version++
 	if due := NextDue(&w.state, &w.facts, t0.Add(4*time.Minute)); !due.Equal(ends) {
 		t.Fatalf("due %v", due)
 	}
