@@ -103,7 +103,7 @@ func (z *ZoneSpec) check() error {
 		return &Refused{Field: "purpose", Reason: BadPurpose, Detail: "activity, prohibited, destination or attention"}
 	}
 	if !z.Until.IsZero() && !z.From.Before(z.Until) {
-		return &Refused{Field: "until", Reason: EmptyInterval, Detail: "later than it begins"}
+		return &Refused{Field: "until", Reason: EmptyInterval, Detail: "it ends before it begins, or at once"}
 	}
 	wrong := &Refused{Field: "geometry", Reason: WrongGeometry, Detail: "not what the shape says: polygons, or a circle's centre"}
 	switch g := z.Geometry.(type) {
@@ -150,7 +150,7 @@ func (r *RuleSpec) check() error {
 	case k.timed && r.Schedule == 0:
 		return &Refused{Field: "schedule", Reason: NeedsSchedule, Detail: "a rule of this kind says when"}
 	case !r.Until.IsZero() && !r.From.Before(r.Until):
-		return &Refused{Field: "until", Reason: EmptyInterval, Detail: "later than it begins"}
+		return &Refused{Field: "until", Reason: EmptyInterval, Detail: "it ends before it begins, or at once"}
 	case r.Basis == "prohibition" && r.DocumentNo == "":
 		return &Refused{Field: "document_no", Reason: NoDocument, Detail: "a prohibition names the judgment it stands in"}
 	}

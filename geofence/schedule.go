@@ -173,6 +173,16 @@ func (s *Schedule) overlapping() error {
 	return nil
 }
 
+// never reports whether there is no window on any day. What is on record is read all the same.
+func (s *Schedule) never() bool {
+	for _, list := range s.exceptions {
+		if len(list) > 0 {
+			return false
+		}
+	}
+	return len(s.rows) == 0
+}
+
 // UsesCalendar reports whether it matters which days are off.
 func (s *Schedule) UsesCalendar() bool {
 	return s != nil && slices.ContainsFunc(s.rows, func(r scheduleRow) bool { return r.on != anyDay })

@@ -32,10 +32,13 @@ func (s *Store) PutSchedule(ctx context.Context, by id.Account, scope id.Org, sp
 		if spec.Name == "" {
 			return nil, &Refused{Field: "name", Reason: EmptyName, Detail: "a schedule has a name"}
 		}
-		if _, err := ParseSchedule(spec.Doc); err != nil {
+		parsed, err := ParseSchedule(spec.Doc)
+		switch {
+		case err != nil:
 			return nil, &Refused{Field: "doc", Reason: BadSchedule, Detail: err.Error()}
+		case parsed.never():
+			return nil, &Refused{Field: "doc", Reason: BadSchedule, Detail: "schedule: exceptions: without rows, and no window on any date: it never applies"}
 		}
-		var err error
 		if version, err = putSchedule(ctx, tx, by, scope, now, &spec); err != nil {
 			return nil, err
 		}
