@@ -2,9 +2,13 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
+
+	"zhijiao/geofence"
 )
 
 // checkTime is how long one check of the health may take.
@@ -13,11 +17,12 @@ const checkTime = 3 * time.Second
 // examinedFor is how long the outcome of the checks is good: whoever asks more often gets the same answer.
 const examinedFor = time.Second
 
-// health is the last outcome of the checks.
+// health is the last outcome of the checks, and what is to be done although everything works.
 type health struct {
-	mu     sync.Mutex
-	at     time.Time
-	checks map[string]string
+	mu      sync.Mutex
+	at      time.Time
+	checks  map[string]string
+	missing []int // years whose days off are not recorded although rules go by them
 }
 
 // examine returns what each check says, "ok" when all is well. Many who ask at once wait for one examination.
@@ -25,9 +30,42 @@ func (s *Server) examine(ctx context.Context) map[string]string {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
 	if s.health.checks == nil || time.Since(s.health.at) > examinedFor {
-		s.health.checks, s.health.at = s.runChecks(context.WithoutCancel(ctx)), time.Now()
+		ctx := context.WithoutCancel(ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() { s.health.missing = s.missingCalendars(ctx) })
+		s.health.checks = s.runChecks(ctx)
+		wg.Wait()
+		s.health.at = time.Now()
 	}
 	return s.health.checks
+}
+
+// missing is the years that examine found to lack a calendar.
+func (s *Server) missing() []int {
+	s.health.mu.Lock()
+	defer s.health.mu.Unlock()
+	return s.health.missing
+}
+
+// missingCalendars looks which calendars are missing; while the database is away, those of the last look.
+func (s *Server) missingCalendars(ctx context.Context) []int {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	years, err := geofence.MissingCalendars(ctx, s.Pool, s.Clock.Now())
+	if err != nil {
+		s.Log.Debug("it could not be read which calendars are missing", "err", err) // the check of the database says so aloud
+		return s.health.missing
+	}
+	return years
+}
+
+// warnings are what is to be done although everything works.
+func warnings(missing []int) map[string]string {
+	if len(missing) == 0 {
+		return nil
+	}
+	years := strings.Trim(fmt.Sprint(missing), "[]")
+	return map[string]string{"calendar": "rules go by the days off of " + years + ", which are not recorded: Saturdays and Sundays are taken for the only ones"}
 }
 
 // runChecks runs every check at once.
@@ -73,5 +111,9 @@ func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 	case len(degraded(checks, s.Health)) > 0:
 		status, code = "degraded", http.StatusServiceUnavailable
 	}
-	writeJSON(w, code, map[string]any{"status": status, "checks": checks})
+	answer := map[string]any{"status": status, "checks": checks}
+	if w := warnings(s.missing()); w != nil {
+		answer["warnings"] = w // no 503: the program does what it can
+	}
+	writeJSON(w, code, answer)
 }

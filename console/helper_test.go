@@ -133,7 +133,7 @@ func (b *bench) serve(t *testing.T) {
 	listener := ledger.NewListener(b.pool, log)
 	b.tail = alerts.NewTail(b.pool, nil, b.clock, log, nil, nil)
 	s, err := console.New(console.Options{
-		Pool: b.pool, Clock: b.clock, Listener: listener, Supervision: b.people, Alerts: alerts.NewStore(b.pool, b.clock),
+		Pool: b.pool, Clock: b.clock, Listener: listener, Supervision: b.people, Alerts: alerts.NewStore(b.pool, b.clock), Zones: geofence.NewStore(b.pool, b.clock),
 		Log: log, Registerer: b.registry, Gatherer: b.registry, Mode: "rehearsal", Version: "test",
 	})
 	if err != nil {
@@ -320,9 +320,10 @@ func (b *bench) at(t *testing.T, s id.Subject, lon, lat float64, fixAt time.Time
 
 // message is any frame of the websocket.
 type message struct {
-	Type   string `json:"type"`
-	Pos    int64  `json:"pos"`
-	Alerts []struct {
+	Missing []int  `json:"missing_calendars"`
+	Type    string `json:"type"`
+	Pos     int64  `json:"pos"`
+	Alerts  []struct {
 		ID      int64  `json:"id"`
 		Version int    `json:"version"`
 		State   string `json:"state"`

@@ -55,6 +55,7 @@ type hub struct {
 	dataAt   time.Time
 	lag      time.Duration
 	examined []string
+	missing  []int // calendars
 }
 
 // beat says once a second that the stream lives, and what does not.
@@ -66,6 +67,7 @@ type beat struct {
 	DataAt   *time.Time `json:"data_at"`
 	LagS     float64    `json:"lag_s"`
 	Degraded []string   `json:"degraded"`
+	Missing  []int      `json:"missing_calendars"` // years whose days off are not recorded although rules go by them
 	n        int64
 }
 
@@ -249,7 +251,7 @@ func (h *hub) tell(context.Context) {
 	defer h.mu.Unlock()
 	stale := time.Since(h.lookedAt)
 	b := beat{Type: "beat", Now: clock.Now, Clock: clock, Pos: h.pos, DataAt: instant(h.dataAt), LagS: h.lag.Seconds(),
-		Degraded: append([]string{}, h.examined...), n: h.beat.n + 1}
+		Degraded: append([]string{}, h.examined...), Missing: append([]int{}, h.missing...), n: h.beat.n + 1}
 	if !h.lookedAt.IsZero() && stale > staleAfter {
 		b.LagS = max(b.LagS, stale.Seconds())
 		if !slices.Contains(b.Degraded, "database") {
@@ -261,8 +263,8 @@ func (h *hub) tell(context.Context) {
 }
 
 func (h *hub) examine(ctx context.Context) {
-	names := degraded(h.s.examine(ctx), h.s.Health)
+	names, missing := degraded(h.s.examine(ctx), h.s.Health), h.s.missing()
 	h.mu.Lock()
-	h.examined = names
+	h.examined, h.missing = names, missing
 	h.mu.Unlock()
 }

@@ -30,6 +30,7 @@ func (s *Server) failWith(w http.ResponseWriter, r *http.Request, err error) {
 	var p problem
 	var conflict *alerts.Conflict
 	var field *alerts.FieldError
+	var refused *geofence.Refused
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &p):
@@ -41,6 +42,10 @@ func (s *Server) failWith(w http.ResponseWriter, r *http.Request, err error) {
 			"by": names[conflict.By], "at": conflict.At, "state": conflict.State, "version": conflict.Version}}
 	case errors.As(err, &field):
 		p = problem{http.StatusUnprocessableEntity, field.Reason, field.Field, nil}
+	case errors.As(err, &refused) && refused.Reason == geofence.CalendarChanged:
+		p = problem{http.StatusConflict, string(refused.Reason), refused.Field, nil}
+	case errors.As(err, &refused):
+		p = problem{http.StatusUnprocessableEntity, string(refused.Reason), refused.Field, nil}
 	case errors.As(err, &tooLarge):
 		p = problem{http.StatusRequestEntityTooLarge, "too_large", "", nil}
 	case errors.Is(err, context.Canceled):

@@ -73,6 +73,11 @@ func (s *Server) routes() []route {
 		{"POST", "/api/alerts/{alert}/note", caseWork, (*Server).noteAlert, false},
 		{"POST", "/api/alerts/{alert}/close", caseWork, (*Server).closeAlert, false},
 		{"GET", "/api/subjects/{subject}/track", caseWork, (*Server).track, false},
+		{"GET", "/api/calendar", caseWork, (*Server).listCalendars, false},
+		{"GET", "/api/calendar/{year}", caseWork, (*Server).getCalendar, false},
+		{"PUT", "/api/calendar/{year}", caseWork, (*Server).putCalendar, false},
+		{"POST", "/api/calendar/read", caseWork, (*Server).readCalendar, false},
+		{"GET", "/api/schedules", caseWork, (*Server).listSchedules, false},
 		{"GET", "/ws", caseWork, (*Server).websocket, true},
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"zhijiao/alerts"
+	"zhijiao/geofence"
 	"zhijiao/internal/clock"
 	"zhijiao/internal/ledger"
 	"zhijiao/supervision"
@@ -29,6 +30,7 @@ type Options struct {
 	Listener    *ledger.Listener
 	Supervision *supervision.Store
 	Alerts      *alerts.Store
+	Zones       *geofence.Store
 	Log         *slog.Logger
 	Registerer  prometheus.Registerer
 	Gatherer    prometheus.Gatherer
@@ -71,7 +73,7 @@ type Server struct {
 
 // New builds the console. Run follows the ledger for its websockets; ServeHTTP serves.
 func New(o Options) (*Server, error) {
-	if o.Pool == nil || o.Clock == nil || o.Supervision == nil || o.Alerts == nil || o.Log == nil {
+	if o.Pool == nil || o.Clock == nil || o.Supervision == nil || o.Alerts == nil || o.Zones == nil || o.Log == nil {
 		return nil, errors.New("console: a store, the clock or the log is missing")
 	}
 	s := &Server{Options: o, hasher: newArgon(), metrics: newMetrics(o.Registerer), limiter: newLimiter()}

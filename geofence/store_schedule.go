@@ -83,6 +83,7 @@ func putSchedule(ctx context.Context, tx pgx.Tx, by id.Account, scope id.Org, no
 type RecordedSchedule struct {
 	ID      ScheduleID
 	Org     id.Org
+	OrgName string // short
 	Name    string
 	Version int
 	Valid   Interval
@@ -93,9 +94,9 @@ type RecordedSchedule struct {
 // Schedules are those of an organisation and of those above and below it, at an instant; one that is not valid yet is shown
 // as it will be first. scope 0 is the platform itself.
 func Schedules(ctx context.Context, q Querier, scope id.Org, now time.Time) ([]RecordedSchedule, error) {
-	rows, err := q.Query(ctx, `SELECT DISTINCT ON (s.schedule_id) s.schedule_id, s.org_id, s.name, v.version, lower(v.valid), upper(v.valid), v.doc,
+	rows, err := q.Query(ctx, `SELECT DISTINCT ON (s.schedule_id) s.schedule_id, s.org_id, o.short_name, s.name, v.version, lower(v.valid), upper(v.valid), v.doc,
 			(SELECT count(*) FROM rule r WHERE r.schedule_id = s.schedule_id AND upper_inf(r.recorded) AND r.valid @> $2::timestamptz)
-		FROM schedule s JOIN schedule_version v USING (schedule_id) WHERE upper_inf(v.recorded) AND (upper(v.valid) IS NULL OR upper(v.valid) > $2)
+		FROM schedule s JOIN org o USING (org_id) JOIN schedule_version v USING (schedule_id) WHERE upper_inf(v.recorded) AND (upper(v.valid) IS NULL OR upper(v.valid) > $2)
 		  AND ($1 = 0 OR s.org_id IN (SELECT org_subtree($1)) OR $1 IN (SELECT org_subtree(s.org_id)))
 		ORDER BY s.schedule_id, lower(v.valid)`, int64(scope), now)
 	if err != nil {
@@ -104,7 +105,7 @@ func Schedules(ctx context.Context, q Querier, scope id.Org, now time.Time) ([]R
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r RecordedSchedule, err error) {
 		var from, until *time.Time
 		var doc []byte
-		if err := row.Scan(&r.ID, &r.Org, &r.Name, &r.Version, &from, &until, &doc, &r.Rules); err != nil {
+		if err := row.Scan(&r.ID, &r.Org, &r.OrgName, &r.Name, &r.Version, &from, &until, &doc, &r.Rules); err != nil {
 			return r, err
 		}
 		r.Valid = between(from, until)
