@@ -17,8 +17,8 @@ type ZoneSpec struct {
 	Purpose  Purpose
 	Name     string
 	Shape    Shape
-	Geometry geom.T  // WGS-84, lon lat: a polygon or multipolygon, or the centre of a circle
-	RadiusM  float64 // of a circle
+	Geometry geom.T  // WGS-84, lon lat: a polygon or multipolygon, the centre of a circle, or the line of a corridor
+	RadiusM  float64 // of a circle; of a corridor: how far from its line, half its width
 	Datum    string  // as it was declared; the geometry is converted already
 	Official bool    // false: a demo outline, marked so wherever it is drawn
 	Source   string
@@ -105,7 +105,7 @@ func (z *ZoneSpec) check() error {
 	if !z.Until.IsZero() && !z.From.Before(z.Until) {
 		return &Refused{Field: "until", Reason: EmptyInterval, Detail: "it ends before it begins, or at once"}
 	}
-	wrong := &Refused{Field: "geometry", Reason: WrongGeometry, Detail: "not what the shape says: polygons, or a circle's centre"}
+	wrong := &Refused{Field: "geometry", Reason: WrongGeometry, Detail: "not what the shape says: polygons, a circle's centre, or a corridor's line"}
 	switch g := z.Geometry.(type) {
 	case *geom.Polygon:
 		mp := geom.NewMultiPolygon(g.Layout())
@@ -121,11 +121,18 @@ func (z *ZoneSpec) check() error {
 		if z.Shape != Circular {
 			return wrong
 		}
+	case *geom.LineString:
+		if z.Shape != Corridor || g.Layout() != geom.XY {
+			return wrong
+		}
+		if length := g.Length(); !(length > 0) {
+			return &Refused{Field: "geometry", Reason: InvalidGeometry, Detail: "the line of a corridor has two points that are apart"}
+		}
 	default:
 		return wrong
 	}
-	if z.Shape == Circular != (z.RadiusM > 0) || z.RadiusM > 500_000 {
-		return &Refused{Field: "radius_m", Reason: BadRadius, Detail: "a circle has one, up to 500 km; polygons have none"}
+	if z.Shape != Polygonal != (z.RadiusM > 0) || z.RadiusM > 500_000 || z.Shape == Corridor && z.RadiusM > 20_000 {
+		return &Refused{Field: "radius_m", Reason: BadRadius, Detail: "a circle has one, up to 500 km, and a corridor, up to 20 km; polygons have none"}
 	}
 	return nil
 }

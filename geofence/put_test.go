@@ -154,3 +154,21 @@ func TestVersionsOfAZoneTileTime(t *testing.T) {
 	p.want(0, "zone_version a JOIN zone_version b USING (zone_id) WHERE a.version < b.version AND upper_inf(a.recorded) AND upper_inf(b.recorded) AND a.valid && b.valid")
 	p.want(1, "zone_version WHERE version = 1 AND NOT upper_inf(recorded)")
 }
+
+// TestCorridorIsKept_R30: a route with a width goes into the database and comes back; one without is refused.
+func TestCorridorIsKept_R30(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	line := geom.NewLineStringFlat(geom.XY, []float64{113.16, 30.65, 113.20, 30.66})
+	spec := geofence.ZoneSpec{Org: p.office, Purpose: geofence.Destination, Name: "批准路线", Shape: geofence.Corridor, Geometry: line, Datum: "WGS-84"}
+	put := func() error { _, _, err := p.store.PutZone(t.Context(), 0, 0, spec); return err }
+	refused(t, put(), geofence.BadRadius)
+	spec.RadiusM = 30_000
+	refused(t, put(), geofence.BadRadius)
+	spec.RadiusM = 200
+	p.ok(put())
+	spec.Shape = geofence.Polygonal
+	refused(t, put(), geofence.WrongGeometry)
+	spec.Shape, spec.Geometry = geofence.Corridor, geom.NewLineStringFlat(geom.XY, []float64{113.16, 30.65, 113.16, 30.65})
+	refused(t, put(), geofence.InvalidGeometry)
+}

@@ -59,7 +59,8 @@ func CurrentPositions(ctx context.Context, q Querier, scope id.Org, now, since t
 	return out, nil
 }
 
-// Drawn is a zone version as maps draw it. Geometry is GeoJSON in WGS-84; a circle has its centre and radius as well.
+// Drawn is a zone version as maps draw it. Geometry is GeoJSON in WGS-84; a circle has its centre
+// and radius as well, a corridor its radius, which is half its width.
 type Drawn struct {
 	ID       ZoneID
 	Version  int
@@ -75,7 +76,7 @@ type Drawn struct {
 }
 
 const drawnColumns = `z.zone_id, v.version, z.org_id, z.name, z.purpose, v.shape, v.official, v.source,
-	CASE v.shape WHEN 'circle' THEN ST_AsGeoJSON(ST_Buffer(v.geom::geography, v.radius_m, 24)::geometry, 7) ELSE ST_AsGeoJSON(v.geom, 7) END,
+	CASE WHEN v.shape IN ('circle', 'corridor') THEN ST_AsGeoJSON(ST_Buffer(v.geom::geography, v.radius_m, 24)::geometry, 7) ELSE ST_AsGeoJSON(v.geom, 7) END,
 	CASE v.shape WHEN 'circle' THEN ST_X(v.geom) END, CASE v.shape WHEN 'circle' THEN ST_Y(v.geom) END, coalesce(v.radius_m, 0)
 	FROM zone z JOIN zone_version v USING (zone_id)`
 

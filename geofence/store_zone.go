@@ -111,7 +111,7 @@ func putZone(ctx context.Context, tx pgx.Tx, by id.Account, scope id.Org, now ti
 	}
 	version++
 	var radius *float64
-	if z.Shape == Circular {
+	if z.Shape != Polygonal {
 		radius = &z.RadiusM
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO zone_version (zone_id, version, shape, geom, radius_m, datum, official, source, valid, recorded, recorded_by)

@@ -13,8 +13,9 @@ import (
 type Shape string
 
 const (
-	Polygonal Shape = "polygon" // multipolygon with holes
-	Circular  Shape = "circle"  // a centre and a radius
+	Polygonal Shape = "polygon"  // multipolygon with holes
+	Circular  Shape = "circle"   // a centre and a radius
+	Corridor  Shape = "corridor" // a line and how far from it
 )
 
 // Purpose is what a zone is for.
@@ -35,7 +36,8 @@ type Zone struct {
 	Shape   Shape
 
 	centre geom.Coord // of a circle, lon lat
-	radius float64    // metres
+	radius float64    // metres; of a corridor: half its width
+	line   *outline   // of a corridor
 	cells  *cells     // of polygons
 	box    box        // around all of it
 }
@@ -57,7 +59,9 @@ func NewPolygon(id ZoneID, version int, valid Interval, mp *geom.MultiPolygon) (
 	if len(rings) == 0 {
 		return nil, fmt.Errorf("zone %d version %d has no ring", id, version)
 	}
-	z.cells = newCells(newOutline(rings))
+	o := newOutline(rings)
+	o.seam = o.meetsItself()
+	z.cells = newCells(o)
 	z.box = z.cells.box
 	return z, nil
 }
@@ -81,12 +85,7 @@ func NewCircle(id ZoneID, version int, valid Interval, lon, lat, radius float64)
 		return nil, fmt.Errorf("zone %d version %d: no circle of %v m on the earth", id, version, radius)
 	}
 	z := &Zone{ID: id, Version: version, Valid: valid, Shape: Circular, centre: geom.Coord{lon, lat}, radius: radius}
-	// A little more than the circle: where it is widest, a degree is shorter than at its centre.
-	_, north := degreeScale(lat)
-	h := 1.01 * radius / north
-	east, _ := degreeScale(math.Min(math.Abs(lat)+h, 89))
-	w := 1.01 * radius / east
-	z.box = box{lon - w, lat - h, lon + w, lat + h}
+	z.box = box{lon, lat, lon, lat}.around(radius)
 	return z, nil
 }
 
@@ -116,22 +115,28 @@ func zoneFromEWKB(id ZoneID, version int, valid Interval, shape Shape, doc []byt
 		return NewPolygon(id, version, valid, g)
 	case *geom.Point:
 		return NewCircle(id, version, valid, g.X(), g.Y(), radius)
+	case *geom.LineString:
+		return NewCorridor(id, version, valid, g, radius)
 	}
 	return nil, fmt.Errorf("zone %d version %d is a %T", id, version, g)
 }
 
 // Covers reports whether the zone covers a point; the edge is inside (R30). For polygons it answers as ST_Covers does.
 func (z *Zone) Covers(lon, lat float64) bool {
-	if z.Shape == Circular {
-		return z.Distance(lon, lat) <= 0
+	if z.cells == nil {
+		here := box{lon, lat, lon, lat}
+		return z.box.meetsAround(&here) && z.Distance(lon, lat) <= 0
 	}
-	return z.cells.covers(lon, lat)
+	return z.cells.covers(lon, lat) || z.cells.seam && math.Abs(lon) == 180 && z.cells.covers(-lon, lat)
 }
 
 // Distance is the signed distance to the zone's boundary in metres on the ground: negative inside, 0 on the edge.
 func (z *Zone) Distance(lon, lat float64) float64 {
-	if z.Shape == Circular {
+	switch z.Shape {
+	case Circular:
 		return metres(lon, lat, z.centre[0], z.centre[1]) - z.radius
+	case Corridor:
+		return z.line.distance(lon, lat, -1) - z.radius
 	}
 	covers, hint, _ := z.cells.near(lon, lat, 0)
 	d := z.cells.distance(lon, lat, hint)
@@ -143,27 +148,36 @@ func (z *Zone) Distance(lon, lat float64) float64 {
 
 // Crossed reports whether the straight way between two points touches the zone.
 func (z *Zone) Crossed(lon1, lat1, lon2, lat2 float64) bool {
+	from, to := point{lon1, lat1}, point{lon1 + wrapLon(lon2-lon1), lat2}
 	way := nowhere
-	way.add(lon1, lat1)
-	way.add(lon2, lat2)
-	if !z.box.meets(&way) {
+	way.add(from.lon, from.lat)
+	way.add(to.lon, to.lat)
+	if !z.box.meetsAround(&way) {
 		return false
 	}
 	if z.Covers(lon1, lat1) || z.Covers(lon2, lat2) {
 		return true
 	}
-	if z.Shape == Circular {
+	switch z.Shape {
+	case Circular:
 		return segmentMetres(z.centre[0], z.centre[1], lon1, lat1, lon2, lat2) <= z.radius
+	case Corridor:
+		return z.passed(from, to)
 	}
-	return z.cells.crossed(point{lon1, lat1}, point{lon2, lat2})
+	for _, turn := range [...]float64{0, 360, -360} {
+		if z.cells.crossed(point{from.lon + turn, from.lat}, point{to.lon + turn, to.lat}) {
+			return true
+		}
+	}
+	return false
 }
 
 // apartFrom reports whether the zone lies apart from where the fixes and m are, and so from every way between them.
 func (z *Zone) apartFrom(recent []Mark, m Mark) bool {
-	b := nowhere
-	b.add(m.lon(), m.lat())
+	b, lon := nowhere, m.lon()
+	b.add(lon, m.lat())
 	for i := range recent {
-		b.add(recent[i].lon(), recent[i].lat())
+		b.add(lon+wrapLon(recent[i].lon()-lon), recent[i].lat())
 	}
-	return !z.box.meets(&b)
+	return !z.box.meetsAround(&b)
 }

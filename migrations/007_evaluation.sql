@@ -137,7 +137,20 @@ INSERT INTO handling (kind, channel, class, acknowledge_s, heals) VALUES
     ('check_missed',  'wristband', 'reminder', 3600, true),
     ('check_missed',  'phone',     'reminder', 3600, true);
 
+-- A corridor is everything within radius_m of a line: an approved route (R30).
+ALTER TABLE zone_version DROP CONSTRAINT zone_version_shape_check, DROP CONSTRAINT zone_version_check,
+    ADD CONSTRAINT zone_version_shape_check CHECK (shape IN ('polygon', 'circle', 'corridor')),
+    ADD CONSTRAINT zone_version_check CHECK (
+        (shape = 'polygon' AND GeometryType(geom) = 'MULTIPOLYGON' AND radius_m IS NULL) OR
+        (shape = 'circle' AND GeometryType(geom) = 'POINT' AND radius_m IS NOT NULL) OR
+        (shape = 'corridor' AND GeometryType(geom) = 'LINESTRING' AND radius_m <= 20000));
+
 ---- create above / drop below ----
+ALTER TABLE zone_version DROP CONSTRAINT zone_version_shape_check, DROP CONSTRAINT zone_version_check,
+    ADD CONSTRAINT zone_version_shape_check CHECK (shape IN ('polygon', 'circle')),
+    ADD CONSTRAINT zone_version_check CHECK (
+        (shape = 'polygon' AND GeometryType(geom) = 'MULTIPOLYGON' AND radius_m IS NULL) OR
+        (shape = 'circle' AND GeometryType(geom) = 'POINT' AND radius_m IS NOT NULL));
 DROP INDEX device_status_at;
 DELETE FROM handling WHERE kind IN ('strap_opened', 'low_battery', 'power_lost', 'location_lost', 'separated', 'dwelt', 'absent', 'unverified', 'check_missed');
 ALTER TABLE legal_basis DROP timed_class;
