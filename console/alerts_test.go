@@ -127,6 +127,63 @@ func TestAnAlertSaysWhy(t *testing.T) {
 	}
 }
 
+// TestAnAlertIsExplained: the chain from fixes to the alert is on its page, in words.
+func TestAnAlertIsExplained(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	u := b.user(t, "wang", b.city, console.Commander)
+	var p struct {
+		Violation struct {
+			Explanation []struct{ ZH, EN string } `json:"explanation"`
+		} `json:"violation"`
+	}
+	u.get(t, "/api/alerts/"+itoa(int64(b.raise(t, b.li))), &p)
+	var zh, en strings.Builder
+	for _, l := range p.Violation.Explanation {
+		zh.WriteString(l.ZH)
+		en.WriteString(l.EN)
+	}
+	for _, part := range []string{"李某某·岳口·0417", "第二十七条", "连续 2 个独立卫星定位", "在区域边界外 1200 米", "情形仍在持续"} {
+		if !strings.Contains(zh.String(), part) {
+			t.Errorf("%q is not in %s", part, zh.String())
+		}
+	}
+	if !strings.Contains(en.String(), "art. 27") || !strings.Contains(en.String(), "1200 m outside the edge") {
+		t.Errorf("in English: %s", en.String())
+	}
+}
+
+// TestResetIsConfirmed_R122: an officer of the person's office says that the device was seen on the person, how, and it
+// stands in the history; nobody else's office can, and not of an alert it does not belong to.
+func TestResetIsConfirmed_R122(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	u, other := b.user(t, "yuekou.li", b.yuekou, console.OfficerRole), b.user(t, "zaoshi.zhao", b.zaoshi, console.OfficerRole)
+	path := "/api/alerts/" + itoa(int64(b.raise(t, b.li))) + "/attachment"
+	reset := map[string]string{"what": "reset_confirmed", "how": "seen", "note": "到户查验，佩戴完好"}
+	if status, _ := other.do(t, "POST", path, reset); status != http.StatusNotFound {
+		t.Errorf("another office: %d", status)
+	}
+	for field, in := range map[string]map[string]string{"what": {"what": "separation_accepted", "how": "lead"}, "how": {"what": "reset_confirmed", "how": "hearsay"}} {
+		if status, body := u.do(t, "POST", path, in); status != http.StatusUnprocessableEntity || !bytes.Contains(body, []byte(`"field":"`+field+`"`)) {
+			t.Errorf("%s: %d %s", field, status, body)
+		}
+	}
+	var n int
+	b.scan(t, &n, "SELECT count(*) FROM attachment")
+	if n != 0 {
+		t.Errorf("%d were recorded of what was refused", n)
+	}
+	status, body := u.do(t, "POST", path, reset)
+	if status != http.StatusOK || !bytes.Contains(body, []byte("复位确认（当面查验）：到户查验，佩戴完好")) {
+		t.Errorf("%d %s", status, body)
+	}
+	b.scan(t, &n, "SELECT count(*) FROM attachment WHERE subject_id = $1 AND what = 'reset_confirmed' AND recorded_by IS NOT NULL", int64(b.li))
+	if n != 1 {
+		t.Errorf("%d are recorded", n)
+	}
+}
+
 func TestTwoOfficersAtOnce_R58(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

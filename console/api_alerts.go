@@ -93,6 +93,8 @@ type violationView struct {
 	Rule      int64        `json:"rule_id"`
 	RuleVer   int          `json:"rule_version"`
 	Evidence  evidenceView `json:"evidence"`
+	// Explanation is the chain from fixes to the violation in words, a line each, in both languages.
+	Explanation []sentenceView `json:"explanation"`
 }
 
 // ruleView is the version of the rule it was decided on.
@@ -170,7 +172,10 @@ func (s *Server) alertPage(r *request, alert alerts.ID) (alertPage, error) {
 	}
 	v := recorded[a.Violation]
 	page.Violation = violationView{int64(v.Violation), string(v.Kind), string(v.State), v.Version, v.OpenedAt, v.DecidedAt, instant(v.ClosedAt), v.Late, v.Engine,
-		int64(v.Rule), v.RuleVersion, viewEvidence(&v)}
+		int64(v.Rule), v.RuleVersion, viewEvidence(&v), nil}
+	if page.Violation.Explanation, err = s.explain(ctx, v.Violation, views[0].Subject.Label); err != nil {
+		return page, err
+	}
 	if page.Rule, err = s.ruleOf(ctx, s.Pool, v.Rule, v.RuleVersion); err != nil {
 		return page, err
 	}
@@ -188,6 +193,25 @@ func (s *Server) alertPage(r *request, alert alerts.ID) (alertPage, error) {
 	}
 	page.Track, err = s.trackOf(r, &v, zone)
 	return page, err
+}
+
+// explain is what the chain from fixes to a violation is in words. Evidence that another version wrote otherwise says
+// nothing here; it is shown as it is stored.
+func (s *Server) explain(ctx context.Context, v geofence.ViolationID, label string) ([]sentenceView, error) {
+	out := []sentenceView{}
+	x, err := alerts.LoadExplaining(ctx, s.Pool, v, label)
+	var syntax *json.SyntaxError
+	var mismatch *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax) || errors.As(err, &mismatch):
+		return out, nil
+	case err != nil:
+		return nil, err
+	}
+	for _, l := range alerts.Explain(x) {
+		out = append(out, sentenceView{l.ZH, l.EN})
+	}
+	return out, nil
 }
 
 // trackOf is what the device reported around the violation: an hour before it opened until an hour after it closed or until
@@ -330,6 +354,47 @@ func (s *Server) noteAlert(w http.ResponseWriter, r *request) error {
 	}
 	a, err := s.Alerts.Note(r.Context(), s.act(r, alerts.ID(n), 0), in.Text)
 	if err != nil {
+		return err
+	}
+	return s.answer(w, r, a)
+}
+
+// attachmentOf records what an officer knows of the device of an alert's person: that it was seen on the person (复位确认), or
+// that the two are apart (R122). It stands in the alert's history as well.
+func (s *Server) attachmentOf(w http.ResponseWriter, r *request) error {
+	var in struct {
+		What geofence.Attachment `json:"what"`
+		How  string              `json:"how"`
+		Note string              `json:"note"`
+	}
+	n, ok := r.pathID("alert")
+	if !ok {
+		return alerts.ErrNotFound
+	}
+	if err := readJSON(r, &in); err != nil {
+		return err
+	}
+	if err := storable("note", in.Note); err != nil {
+		return err
+	}
+	a, err := s.Alerts.Get(r.Context(), s.Pool, r.scope(), alerts.ID(n))
+	if err != nil {
+		return err
+	}
+	if allowed := map[geofence.ViolationKind]geofence.Attachment{geofence.StrapBroken: geofence.ResetConfirmed, geofence.Apart: geofence.SeparationAccepted}[a.Kind]; in.What != allowed {
+		if in.What != geofence.ResetConfirmed { // a reset may follow an accepted separation too
+			return problem{http.StatusUnprocessableEntity, "unknown", "what", nil}
+		}
+	}
+	if err := s.Zones.PutAttachment(r.Context(), r.session.account.ID, r.scope(), geofence.AttachmentSpec{Subject: a.Subject, What: in.What, How: in.How, Note: in.Note}); err != nil {
+		return err
+	}
+	words := map[string]string{"seen": "复位确认（当面查验）", "video": "复位确认（视频查验）", "refitted": "复位确认（重新佩戴）", "lead": "确认人机分离，人员位置不再以设备定位认定"}
+	text := words[in.How]
+	if in.Note != "" {
+		text += "：" + in.Note
+	}
+	if a, err = s.Alerts.Note(r.Context(), s.act(r, a.ID, 0), text); err != nil {
 		return err
 	}
 	return s.answer(w, r, a)

@@ -72,6 +72,7 @@ func (s *Server) routes() []route {
 		{"POST", "/api/alerts/{alert}/acknowledge", caseWork, (*Server).acknowledgeAlert, false},
 		{"POST", "/api/alerts/{alert}/note", caseWork, (*Server).noteAlert, false},
 		{"POST", "/api/alerts/{alert}/close", caseWork, (*Server).closeAlert, false},
+		{"POST", "/api/alerts/{alert}/attachment", caseWork, (*Server).attachmentOf, false},
 		{"GET", "/api/subjects/{subject}/track", caseWork, (*Server).track, false},
 		{"GET", "/api/calendar", caseWork, (*Server).listCalendars, false},
 		{"GET", "/api/calendar/{year}", caseWork, (*Server).getCalendar, false},

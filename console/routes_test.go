@@ -119,6 +119,9 @@ func TestOneOfficeSeesNothingOfAnother(t *testing.T) {
 			if strings.HasSuffix(rt.Path, "note") {
 				body = map[string]any{"text": "x"}
 			}
+			if strings.HasSuffix(rt.Path, "attachment") {
+				body = map[string]any{"what": "reset_confirmed", "how": "seen"}
+			}
 			if strings.HasSuffix(rt.Path, "close") {
 				body = map[string]any{"version": 1, "conclusion": "drift", "text": ""}
 			}

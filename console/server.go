@@ -30,7 +30,7 @@ type Options struct {
 	Listener    *ledger.Listener
 	Supervision *supervision.Store
 	Alerts      *alerts.Store
-	Zones       *geofence.Store
+	Zones       *geofence.Store // zones, schedules, calendars, and what officers say of devices being on people
 	Log         *slog.Logger
 	Registerer  prometheus.Registerer
 	Gatherer    prometheus.Gatherer

@@ -1,7 +1,9 @@
 package geofence
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"zhijiao/devices"
@@ -41,6 +43,9 @@ type kindSpec struct {
 
 // kinds is the registry; each kind_*.go enters itself, and adding one touches no other file of this package.
 var kinds = map[RuleKind]*kindSpec{}
+
+// RuleKinds are the kinds of rules there are, in order of their names.
+func RuleKinds() []RuleKind { return slices.Sorted(maps.Keys(kinds)) }
 
 // evaluation is one call of Evaluate.
 type evaluation struct {

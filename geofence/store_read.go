@@ -179,7 +179,7 @@ func ViolationsByID(ctx context.Context, q Querier, ids []ViolationID) (map[Viol
 		raw[i] = int64(v)
 	}
 	rows, err := q.Query(ctx, `SELECT violation_id, subject_id, org_id, rule_id, rule_version, coalesce(zone_id, 0), coalesce(zone_version, 0), kind, channel, state, version,
-			opened_at, decided_at, closed_at, late, evidence, engine FROM violation WHERE violation_id = ANY($1)`, raw)
+			opened_at, decided_at, closed_at, late, evidence, engine, coalesce(merged_into, 0) FROM violation WHERE violation_id = ANY($1)`, raw)
 	if err != nil {
 		return nil, fmt.Errorf("read violations: %w", err)
 	}
@@ -187,7 +187,7 @@ func ViolationsByID(ctx context.Context, q Querier, ids []ViolationID) (map[Viol
 		var v Recorded
 		var closed *time.Time
 		err := r.Scan(&v.Violation, &v.Subject, &v.Org, &v.Rule, &v.RuleVersion, &v.Zone, &v.ZoneVersion, &v.Kind, &v.Channel, &v.State, &v.Version,
-			&v.OpenedAt, &v.DecidedAt, &closed, &v.Late, &v.Evidence, &v.Engine)
+			&v.OpenedAt, &v.DecidedAt, &closed, &v.Late, &v.Evidence, &v.Engine, &v.MergedInto)
 		if closed != nil {
 			v.ClosedAt = closed.UTC()
 		}

@@ -31,6 +31,8 @@ type rehearsal struct {
 	behaviours                         simulate.Behaviours
 
 	only []simulate.Misdeed // instead of drawn ones
+
+	lived *simulate.World // the world they live in
 }
 
 func newSimulateCommand() *cobra.Command {
@@ -186,6 +188,7 @@ func (r *rehearsal) live(ctx context.Context, app *App, progress io.Writer) ([]s
 	if err != nil {
 		return nil, err
 	}
+	r.lived = w
 	e := newEnroller(app.pool, app.keys, app.clock)
 	c, err := e.county(ctx)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"zhijiao/alerts"
 	"zhijiao/devices"
 	"zhijiao/geofence"
 	"zhijiao/internal/clock"
@@ -64,6 +65,15 @@ func subjectByNumber(ctx context.Context, pool *pgxpool.Pool, number string) (su
 		return 0, nil
 	}
 	return subject, err
+}
+
+// numberOfViolated is the local number of whom a violation is about; alerts.ErrNotFound: there is no such violation.
+func numberOfViolated(ctx context.Context, pool *pgxpool.Pool, v geofence.ViolationID) (number string, err error) {
+	err = pool.QueryRow(ctx, "SELECT local_no FROM violation JOIN subject USING (subject_id) WHERE violation_id = $1", v).Scan(&number)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", alerts.ErrNotFound
+	}
+	return number, err
 }
 
 // ruled tells whether a subject has had a rule of a kind about a zone (0: about none) that holds at an instant.

@@ -259,7 +259,7 @@ func readLost(r *reading) {
 	r.shows(spoke < silent && placed >= silent+sure, "silent for %d minutes, without a place for %d", int(spoke.Minutes()), int(placed.Minutes()))
 }
 
-// readSeparated: the phone told a place far from where the wristband was at the time.
+// readSeparated: the phone told a place far from where the wristband was at the time, and did so again.
 func readSeparated(r *reading) {
 	for i := range r.sights {
 		p := &r.sights[i]
@@ -274,7 +274,7 @@ func readSeparated(r *reading) {
 			}
 		}
 	}
-	r.shows(r.fixes > 0, "the phone told no place while the wristband was far from it")
+	r.shows(r.fixes >= count, "the phone told a place %d times while the wristband was far from it", r.fixes)
 }
 
 // during keeps what was observed between two hours of the day on which a misdeed began.

@@ -107,6 +107,17 @@ func (w *World) Office(person int) (lon, lat float64, must bool) {
 	return p.office.lon, p.office.lat, w.opts.office(person)
 }
 
+// Near reports whether anybody else really was within some metres of a person at t.
+func (w *World) Near(person int, t time.Time, metres float64) bool {
+	here, _ := w.people[person].at(t)
+	for i := range w.people {
+		if there, _ := w.people[i].at(t); i != person && there.metres(here) <= metres {
+			return true
+		}
+	}
+	return false
+}
+
 // At is where a person really is at t.
 func (w *World) At(person int, t time.Time) (lon, lat float64) {
 	q, _ := w.people[person].at(t)

@@ -18,6 +18,8 @@ import 'element-plus/theme-chalk/el-dropdown-menu.css';
 import 'element-plus/theme-chalk/el-dropdown-item.css';
 import 'element-plus/theme-chalk/el-form.css';
 import 'element-plus/theme-chalk/el-form-item.css';
+import 'element-plus/theme-chalk/el-radio.css';
+import 'element-plus/theme-chalk/el-radio-group.css';
 
 export { ElConfigProvider } from 'element-plus/es/components/config-provider/index';
 export { ElDialog } from 'element-plus/es/components/dialog/index';
@@ -25,4 +27,5 @@ export { ElInput } from 'element-plus/es/components/input/index';
 export { ElSelect, ElOption } from 'element-plus/es/components/select/index';
 export { ElDatePicker } from 'element-plus/es/components/date-picker/index';
 export { ElForm, ElFormItem } from 'element-plus/es/components/form/index';
+export { ElRadio, ElRadioGroup } from 'element-plus/es/components/radio/index';
 export type { FormInstance, FormRules } from 'element-plus/es/components/form/index';

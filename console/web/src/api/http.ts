@@ -80,6 +80,7 @@ export const api = {
   alert: (id: Id, signal?: AbortSignal) => get<AlertDetail>(`/api/alerts/${id}`, signal),
   acknowledge: (id: Id, version: number) => post<AlertDetail>(`/api/alerts/${id}/acknowledge`, { version }),
   note: (id: Id, text: string) => post<AlertDetail>(`/api/alerts/${id}/note`, { text }),
+  attachment: (id: Id, body: { what: string; how: string; note: string }) => post<AlertDetail>(`/api/alerts/${id}/attachment`, body),
   close: (id: Id, body: { version: number; conclusion: string; text: string; follow_up_on?: string }) =>
     post<AlertDetail>(`/api/alerts/${id}/close`, body),
   /** Whoever holds no alert about the subject has to say what the track is needed for; the server asks with field purpose. */

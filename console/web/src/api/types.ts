@@ -190,6 +190,8 @@ export interface AlertDetail extends Omit<Alert, 'subject'> {
     rule_id?: Id;
     rule_version?: number;
     evidence?: Evidence | null;
+    /** The chain from fixes to the violation in words, a line each. */
+    explanation?: { zh: string; en: string }[];
   } | null;
   subject: { id: Id; label: string; masked: boolean; name?: string; phone?: string; address?: string; contacts?: Contact[] };
   zone: Zone | null;

@@ -51,7 +51,10 @@ const en: typeof zh = {
   method: { gnss: 'Satellite', gps: 'Satellite', wifi: 'Wi-Fi', cell: 'Cell', rf: 'Radio', network: 'Network', unknown: 'Unknown' },
   violationState: { open: 'Going on', closed: 'Ended', withdrawn: 'Withdrawn' },
   purpose: { activity: 'Permitted area', prohibited: 'Prohibited place', destination: 'Leave destination', attention: 'Area of attention' },
-  ruleKind: { stay_in: 'Stay inside', keep_out: 'Keep out', silence: 'Report in time' },
+  ruleKind: {
+    stay_in: 'Stay inside', keep_out: 'Keep out', silence: 'Report in time', strap: 'Keep the strap closed', power: 'Keep the power on', location: 'Be located', dwell: 'Not stay long', separation: 'Keep wristband and phone together',
+    presence: 'Be present', check_in: 'Check in', proximity: 'Keep away from a person', gathering: 'Gathering',
+  },
   verdict: { inside: 'Inside', outside: 'Outside', undecidable: 'Undecidable', unverifiable: 'Undecidable', excluded: 'Not judged', undecided: 'Undecidable' },
   conclusion: {
     substantiated: 'True · to investigation', justified: 'Good reason (to be filed)', approved: 'Was approved', device_fault: 'Device fault', drift: 'Location drift', signal_loss: 'Signal lost',
@@ -77,7 +80,7 @@ const en: typeof zh = {
     closed: 'Closed', sentence: 'What happened', total: '{n} alerts', reset: 'Clear filters', end: 'Nothing older', changed: '{n} changes, click to refresh',
   },
   alert: {
-    take: 'Take charge', note: 'Add note', close: 'Close', noteTitle: 'Add note', notePlaceholder: 'e.g. 22:20 called; says he delivers goods to Xiantao; told to return at once', noteSave: 'Save note', closeTitle: 'Close alert', conclusion: 'Conclusion',
+    take: 'Take charge', note: 'Add note', close: 'Close', noteTitle: 'Add note', reset: 'Confirm reset', resetLead: 'You confirm that the device is on the person. From now on fixes speak for the person again; until then nothing is decided about where the person is.', apart: 'Accept separation', apartLead: 'You confirm that the device is not on the person. Fixes speak for the device alone until a reset is confirmed.', how: 'How it was seen', howSeen: 'In person', howVideo: 'By video', howRefitted: 'Fitted again', howNeeded: 'Say how it was seen', resetDone: 'Reset recorded', apartDone: 'Separation accepted', explanation: 'How it was decided', notePlaceholder: 'e.g. 22:20 called; says he delivers goods to Xiantao; told to return at once', noteSave: 'Save note', closeTitle: 'Close alert', conclusion: 'Conclusion',
     closeText: 'What was found', closePlaceholder: 'How it was checked, and on what grounds', followUp: 'Check again on', followUpHint: 'What could not be verified needs a date to check again', closeSubmit: 'Close alert', cancel: 'Cancel',
     takeHint: 'Names and phones are shown to whoever is in charge', holder: '{name} took charge at {time}', closedBy: '{name} closed it at {time}', healedAt: 'Healed and closed by itself at {time}', followUpOn: 'Check again on {date}',
     conflictTaken: '{name} took charge of this alert at {time}.', conflictClosed: '{name} closed this alert at {time}.', conflictOther: 'This alert was just changed. The newest state is loaded; look at it before you act.', mine: 'You',
@@ -91,6 +94,7 @@ const en: typeof zh = {
   param: {
     count: 'Fixes in a row', grace_s: 'Grace', band_m: 'Band', waive_margin_m: 'No grace beyond', independent_s: 'Independent after', ask_within_s: 'Answer within', pass_gap_s: 'Passing gap', silent_after_s: 'Offline after', silent_factor: 'Offline factor',
     class: 'Device', late_after_s: 'Late after', floor_gnss_m: 'Accuracy floor, satellite', floor_wifi_m: 'Accuracy floor, Wi-Fi', floor_cell_m: 'Accuracy floor, cell', floor_rf_m: 'Accuracy floor, radio', fastest_plausible_mps: 'Fastest plausible', ask_again_s: 'Asked again after', pass_speed_mps: 'Passing speed', pass_dwell_s: 'Passing stay',
+    dwell_after_s: 'Stay', apart_m: 'Apart', near_m: 'Near', people: 'People', battery_low_pct: 'Low battery', battery: 'Battery', with: 'With',
     heard_at: 'Last heard', expected_s: 'Expected every', asked_at: 'Asked', at: 'Judged for', now: 'Judged at',
   },
   flag: { out_of_order: 'out of order', impossible: 'impossible move', skewed: 'device clock off', late: 'late', answer: 'answers a check', frozen: 'position stuck', detached: 'of the device only' },

@@ -49,7 +49,10 @@ export default {
   method: { gnss: '卫星', gps: '卫星', wifi: 'Wi-Fi', cell: '基站', rf: '射频', network: '网络', unknown: '未知' },
   violationState: { open: '持续中', closed: '情形已结束', withdrawn: '已撤回' },
   purpose: { activity: '活动区域', prohibited: '禁止令限制区域', destination: '外出目的地', attention: '关注区域' },
-  ruleKind: { stay_in: '不得离开', keep_out: '不得进入', silence: '按时上报' },
+  ruleKind: {
+    stay_in: '不得离开', keep_out: '不得进入', silence: '按时上报', strap: '不得拆卸', power: '保持供电', location: '保持定位', dwell: '不得长时间停留', separation: '人机不得分离',
+    presence: '按时在场', check_in: '按时核查', proximity: '不得接触特定人', gathering: '聚集提示',
+  },
   verdict: { inside: '区域内', outside: '区域外', undecidable: '无法判定', unverifiable: '无法判定', excluded: '不参与判定', undecided: '无法判定' },
   conclusion: {
     substantiated: '情况属实·转调查核实', justified: '有正当理由（补办）', approved: '已批准', device_fault: '设备故障', drift: '定位漂移', signal_loss: '信号中断',
@@ -75,7 +78,7 @@ export default {
     closed: '已办结', sentence: '说明', total: '{n} 条', reset: '清除筛选', end: '没有更早的了', changed: '有 {n} 条新变化，点此刷新',
   },
   alert: {
-    take: '受理', note: '记录情况', close: '办结', noteTitle: '记录情况', notePlaceholder: '如：22:20 致电本人，称送货至仙桃，已要求立即返回', noteSave: '保存记录', closeTitle: '办结警情', conclusion: '核查结论',
+    take: '受理', note: '记录情况', close: '办结', noteTitle: '记录情况', reset: '复位确认', resetLead: '确认设备已在本人身上。此后定位重新代表本人；确认之前，平台不认定本人位置。', apart: '确认人机分离', apartLead: '确认设备不在本人身上。此后定位只代表设备，直至复位确认。', how: '查验方式', howSeen: '当面查验', howVideo: '视频查验', howRefitted: '重新佩戴', howNeeded: '请选择查验方式', resetDone: '已记录复位确认', apartDone: '已确认人机分离', explanation: '判定过程', notePlaceholder: '如：22:20 致电本人，称送货至仙桃，已要求立即返回', noteSave: '保存记录', closeTitle: '办结警情', conclusion: '核查结论',
     closeText: '情况说明', closePlaceholder: '核查经过与依据', followUp: '再次核查日期', followUpHint: '无法核实的，须约定再次核查日期', closeSubmit: '确认办结', cancel: '取消',
     takeHint: '受理后显示姓名与联系方式，由您负责跟进', holder: '{name} 于 {time} 受理', closedBy: '{name} 于 {time} 办结', healedAt: '{time} 自行恢复，自动办结', followUpOn: '再次核查 {date}',
     conflictTaken: '{name} 已于 {time} 受理此警情。', conflictClosed: '{name} 已于 {time} 办结此警情。', conflictOther: '此警情刚被更新，已为您载入最新内容，请确认后再操作。', mine: '您',
@@ -89,6 +92,7 @@ export default {
   param: {
     count: '连续确认点数', grace_s: '宽限时间', band_m: '缓冲带', waive_margin_m: '免宽限距离', independent_s: '独立点间隔', ask_within_s: '核查应答时限', pass_gap_s: '穿越判定间隔', silent_after_s: '离线判定时间', silent_factor: '离线判定倍数',
     class: '适用设备', late_after_s: '补传界限', floor_gnss_m: '精度下限·卫星', floor_wifi_m: '精度下限·Wi-Fi', floor_cell_m: '精度下限·基站', floor_rf_m: '精度下限·射频', fastest_plausible_mps: '合理最高速度', ask_again_s: '再次核查间隔', pass_speed_mps: '穿越速度', pass_dwell_s: '穿越停留',
+    dwell_after_s: '停留时间', apart_m: '分离距离', near_m: '接近距离', people: '人数', battery_low_pct: '低电量', battery: '电量', with: '同在人员',
     heard_at: '最后收到', expected_s: '应上报间隔', asked_at: '发出核查', at: '判定所据时间', now: '作出判定',
   },
   flag: { out_of_order: '乱序', impossible: '位移不合常理', skewed: '设备时钟偏差', late: '补传', answer: '应答核查', frozen: '坐标不动，疑似冻结', detached: '仅代表设备位置' },
