@@ -15,7 +15,7 @@ var catalogue = map[geofence.ViolationKind]Place{
 	geofence.Apart:           {"{at} 起腕带与手机分离（疑似人机分离）", "wristband and phone apart since {at}"},
 	geofence.Dwelt:           {"{at} 起长时间停留于{zone}", "has stayed in {zone} since {at}"},
 	geofence.Absent:          {"{at} 时段开始后未在{zone}", "not in {zone} in the window that began at {at}"},
-	geofence.Unverified:      {"{at} 时段开始后无法核实是否在{zone}", "could not be verified to be in {zone} in the window that began at {at}"},
+	geofence.Unverified:      {"{at} 起无法核实是否在{zone}", "could not be verified to be in {zone} since {at}"},
 	geofence.Near:            {"{at} 起接近不得接触的人", "near a person to keep away from since {at}"},
 	geofence.Gathered:        {"{at} 起与他人聚集", "gathering with others since {at}"},
 	geofence.CheckMissed:     {"{at} 前的时段内未核查", "did not check in during the window that ended at {at}"},

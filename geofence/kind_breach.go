@@ -15,6 +15,9 @@ type breach struct {
 	depth func(m Mark) int64           // how far on the wrong side, centimetres
 	// holds reports whether a run that would open is yet to be waited for; nil: never.
 	holds func(p *Params, run []Mark) bool
+	// unsure: fixes that open nothing by themselves, one after the other on the wrong side for long, are told as what they
+	// are: nobody can say where the person is (无法核实).
+	unsure bool
 	// before looks at a judged fix before it is taken into the run; may be nil.
 	before func(e *evaluation, r *Rule, rs *RuleState, z *Zone, m Mark)
 }
@@ -53,9 +56,10 @@ func (b breach) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 				b.against(e, r, rs, t, class, m)
 			}
 		default:
-			b.doubt(e, r, rs, class, m)
+			b.doubt(e, r, rs, t, class, m)
 		}
 	case b.right(m):
+		t.Doubts, t.DoubtAt = 0, time.Time{}
 		t.inFavour(p, m, rs.Open == "", p.sparse(e.in.Binding.Interval))
 		b.inFavour(e, r, rs, t, class, m)
 	case rs.Ask != nil && rs.Ask.Class == class && m.At.After(rs.Ask.At):
@@ -115,7 +119,7 @@ func (b breach) against(e *evaluation, r *Rule, rs *RuleState, t *Track, class d
 	p := &r.Params
 	sparse := p.sparse(e.in.Binding.Interval)
 	switch {
-	case rs.Open != "":
+	case rs.decided():
 		b.further(e, r, rs, class, m)
 	case b.enough(p, t.Breach, sparse):
 		b.opens(e, r, rs, class, t.Breach, m.At)
@@ -135,6 +139,11 @@ func (b breach) opens(e *evaluation, r *Rule, rs *RuleState, class devices.Class
 	}
 	_, span := e.f.span(r, e.at)
 	at = later(later(at, span.From), rs.ClosedAt) // one after the other, whichever channel tells it
+	if rs.Open == Unverified {                    // now it is known
+		at = later(at, rs.OpenedAt)
+		e.close(r, Unverified, rs.OpenClass, at, withFixes(run...))
+		rs.closes(at)
+	}
 	b.clear(e, r, rs, class, answered)
 	rs.opens(b.kind, class, at)
 	rs.Margin = b.depth(run[len(run)-1])
@@ -169,12 +178,26 @@ func (b breach) further(e *evaluation, r *Rule, rs *RuleState, class devices.Cla
 }
 
 // doubt acts on a cell or Wi-Fi fix on the wrong side. It opens nothing by itself (R27); a channel that speaks seldom is
-// asked for a satellite fix, but not over and over.
-func (b breach) doubt(e *evaluation, r *Rule, rs *RuleState, class devices.Class, m Mark) {
+// asked for a satellite fix, but not over and over: a cell that is told from time to time is where it is. As many Wi-Fi
+// fixes as open a violation, and none on the right side between them, are another matter than the one that was asked about.
+func (b breach) doubt(e *evaluation, r *Rule, rs *RuleState, t *Track, class devices.Class, m Mark) {
+	t.Return = t.Return[:0] // it does not open, but nor is that the way back
+	if m.Method == devices.MethodWiFi {
+		if t.Doubts++; t.Doubts == 1 {
+			t.DoubtAt = m.At
+		}
+	}
+	p := &r.Params
+	anew := t.Doubts >= p.Count && rs.AskedAt.Before(t.DoubtAt)
+	if b.unsure && rs.Open == "" && t.Doubts > p.Count && m.At.Sub(t.DoubtAt) >= p.AskWithin+p.Grace {
+		at := later(t.DoubtAt, rs.ClosedAt)
+		rs.opens(Unverified, class, at)
+		e.open(r, Unverified, class, at, withFixes(m))
+	}
 	switch {
 	case rs.Ask != nil:
 		rs.Ask.Heard = rs.Ask.Heard || rs.Ask.Class == class && m.At.After(rs.Ask.At)
-	case rs.Open == "" && r.Params.sparse(e.in.Binding.Interval) && (rs.AskedAt.IsZero() || m.At.Sub(rs.AskedAt) >= r.Params.AskAgain):
+	case !rs.decided() && p.sparse(e.in.Binding.Interval) && (rs.AskedAt.IsZero() || anew || m.At.Sub(rs.AskedAt) >= p.AskAgain):
 		rs.ask(e, r, class, m)
 	}
 }
@@ -284,6 +307,9 @@ func ended(zones []*Zone, t time.Time) time.Time {
 	return at
 }
 
+// decided reports whether a violation is open that says where the person is.
+func (rs *RuleState) decided() bool { return rs.Open != "" && rs.Open != Unverified }
+
 // idle reports whether nothing is open, asked or under way.
 func (rs *RuleState) idle() bool {
 	n := 0
@@ -325,9 +351,9 @@ func (b breach) rejudge(e *evaluation, r *Rule, rs *RuleState) {
 		n := len(t.Breach)
 		stale := n > 0 && e.at.Sub(t.Breach[n-1].At) > r.Params.LateAfter
 		switch {
-		case rs.Open == "" && !stale && b.enough(&r.Params, t.Breach, sparse):
+		case !rs.decided() && !stale && b.enough(&r.Params, t.Breach, sparse):
 			b.opens(e, r, rs, class, t.Breach, e.at)
-		case rs.Open == "" && n > 0 && (sparse || stale) && rs.Unheard == "":
+		case !rs.decided() && n > 0 && (sparse || stale) && rs.Unheard == "":
 			rs.ask(e, r, class, t.Breach[n-1])
 		case n == 0 && rs.Open != "" && rs.OpenClass == class && t.back(&r.Params, sparse):
 			b.closes(e, r, rs, t, e.at)

@@ -5,7 +5,8 @@ type stayIn struct{ breach }
 
 func init() {
 	kinds[StayIn] = &kindSpec{calm: true, zones: []Purpose{Activity, Destination}, fewest: 2, kind: stayIn{breach{
-		kind: LeftZone,
+		unsure: true,
+		kind:   LeftZone,
 		wrong: func(p *Params, m Mark) bool {
 			return m.Verdict == Outside && m.Margin-m.Accuracy > centimetres(p.Band)
 		},

@@ -45,7 +45,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newUpCommand(), newServeCommand(), newBrokerCommand(), newMigrateCommand(), newOfficerCommand(), newZonesCommand(),
 		newCalendarCommand(), newScheduleCommand(),
-		newQuarantineCommand(), newReplayCommand(), newReplayCheckCommand(), newExplainCommand(), newWhatIfCommand(), newSimulateCommand(), newConfigCommand(), newVersionCommand(),
+		newQuarantineCommand(), newReplayCommand(), newReplayCheckCommand(), newExplainCommand(), newCompareCommand(), newWhatIfCommand(), newSimulateCommand(), newConfigCommand(), newVersionCommand(),
 	)
 	return root
 }

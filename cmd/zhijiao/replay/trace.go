@@ -22,7 +22,8 @@ import (
 
 // Trace is what one person's device recorded, in order of time.
 type Trace struct {
-	Name   string // of the file, without endings: becomes part of the serial
+	Name   string // folder and file, without endings: becomes part of the serial
+	Index  string // the same as an index of traces names it: folder/file
 	Serial devices.Serial
 	Class  devices.Class // a fix every five minutes or oftener was worn, the rest was carried
 	Fixes  []Fix
@@ -90,8 +91,10 @@ func loadFile(path string) (Trace, error) {
 		defer z.Close()
 		r = z
 	}
-	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".gz"), ".csv")
-	return Read(r, filepath.Base(filepath.Dir(path))+"-"+name)
+	folder, name := filepath.Base(filepath.Dir(path)), strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".gz"), ".csv")
+	t, err := Read(r, folder+"-"+name)
+	t.Index = folder + "/" + name
+	return t, err
 }
 
 var notSerial = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
