@@ -59,7 +59,6 @@ func (b breach) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 			b.doubt(e, r, rs, t, class, m)
 		}
 	case b.right(m):
-		t.Doubts, t.DoubtAt = 0, time.Time{}
 		t.inFavour(p, m, rs.Open == "", p.sparse(e.in.Binding.Interval))
 		b.inFavour(e, r, rs, t, class, m)
 	case rs.Ask != nil && rs.Ask.Class == class && m.At.After(rs.Ask.At):
@@ -102,6 +101,7 @@ func (t *Track) against(p *Params, m Mark) bool {
 // fixes, which err beyond what they claim, it takes as many as open a violation, unless the channel is sparse and will be
 // asked again. idle: nothing is open.
 func (t *Track) inFavour(p *Params, m Mark, idle, sparse bool) {
+	t.Doubts, t.DoubtAt = 0, time.Time{}
 	if idle && len(t.Breach) == 0 {
 		t.Return = t.Return[:0]
 		return // where one is supposed to be
@@ -111,6 +111,16 @@ func (t *Track) inFavour(p *Params, m Mark, idle, sparse bool) {
 	}
 	if firm(&m) || sparse || len(t.Return) >= p.Count {
 		t.Breach = t.Breach[:0]
+	}
+}
+
+// coarse takes a cell or Wi-Fi fix on the wrong side: it does not open, but nor is that the way back.
+func (t *Track) coarse(m Mark) {
+	t.Return = t.Return[:0]
+	if m.Method == devices.MethodWiFi {
+		if t.Doubts++; t.Doubts == 1 {
+			t.DoubtAt = m.At
+		}
 	}
 }
 
@@ -181,12 +191,7 @@ func (b breach) further(e *evaluation, r *Rule, rs *RuleState, class devices.Cla
 // asked for a satellite fix, but not over and over: a cell that is told from time to time is where it is. As many Wi-Fi
 // fixes as open a violation, and none on the right side between them, are another matter than the one that was asked about.
 func (b breach) doubt(e *evaluation, r *Rule, rs *RuleState, t *Track, class devices.Class, m Mark) {
-	t.Return = t.Return[:0] // it does not open, but nor is that the way back
-	if m.Method == devices.MethodWiFi {
-		if t.Doubts++; t.Doubts == 1 {
-			t.DoubtAt = m.At
-		}
-	}
+	t.coarse(m)
 	p := &r.Params
 	anew := t.Doubts >= p.Count && rs.AskedAt.Before(t.DoubtAt)
 	if b.unsure && rs.Open == "" && t.Doubts > p.Count && m.At.Sub(t.DoubtAt) >= p.AskWithin+p.Grace {
@@ -347,7 +352,11 @@ func (b breach) rejudge(e *evaluation, r *Rule, rs *RuleState) {
 			continue
 		}
 		sparse := r.Params.sparse(bound.Interval)
+		was := *t
 		*t = b.again(z, &r.Params, recent, rs.Open == "", sparse)
+		if t.Doubts > 0 && was.Doubts > 0 { // they began before what is remembered
+			t.Doubts, t.DoubtAt = max(t.Doubts, was.Doubts), earlier(t.DoubtAt, was.DoubtAt)
+		}
 		n := len(t.Breach)
 		stale := n > 0 && e.at.Sub(t.Breach[n-1].At) > r.Params.LateAfter
 		switch {
@@ -368,6 +377,8 @@ func (b breach) again(z *Zone, p *Params, recent []Mark, idle, sparse bool) (t T
 		switch {
 		case b.wrong(p, m) && satellite(&m):
 			t.against(p, m)
+		case b.wrong(p, m):
+			t.coarse(m)
 		case b.right(m):
 			t.inFavour(p, m, idle, sparse)
 		}

@@ -1,6 +1,10 @@
 package geofence
 
-import "time"
+import (
+	"time"
+
+	"zhijiao/devices"
+)
 
 // Presence rules say that somebody is in a place during the windows of the rule's schedule. Absent (未按时在场) opens when the
 // grace after a window's beginning is over and the person was last seen elsewhere; Unverified (无法核实) when nobody can tell:
@@ -19,20 +23,20 @@ func init() {
 type presence struct{}
 
 // last is the latest fix of any channel in the window that decides, judged; ok is false where none does.
-func (presence) last(e *evaluation, r *Rule, z *Zone, since time.Time) (last Mark, ok bool) {
+func (presence) last(e *evaluation, r *Rule, z *Zone, since time.Time) (last Mark, class devices.Class, ok bool) {
 	for c := range e.s.Channel {
 		recent := e.s.Channel[c].Recent
 		for i := len(recent) - 1; i >= 0 && !recent[i].At.Before(since); i-- {
 			m := r.Params.judged(z, recent[i])
 			if firm(&m) && m.Verdict != Undecidable {
 				if !ok || m.At.After(last.At) {
-					last, ok = m, true
+					last, class, ok = m, classOf(c), true
 				}
 				break
 			}
 		}
 	}
-	return last, ok
+	return last, class, ok
 }
 
 // window is where the rule's window began and when it is looked whether the person is there.
@@ -50,7 +54,7 @@ func (k presence) tick(e *evaluation, r *Rule, rs *RuleState) {
 	z := e.zone(r)
 	from, due := k.window(e.f, r, e.at)
 	if z != nil && due.After(e.at) && rs.AskedAt.Before(from) && !from.After(e.at) {
-		if _, ok := k.last(e, r, z, from.Add(-r.Params.Grace)); !ok {
+		if _, _, ok := k.last(e, r, z, from.Add(-r.Params.Grace)); !ok {
 			k.demand(e, r, rs, from)
 		}
 	}
@@ -58,12 +62,12 @@ func (k presence) tick(e *evaluation, r *Rule, rs *RuleState) {
 		return
 	}
 	rs.Seen = e.at
-	m, ok := k.last(e, r, z, from.Add(-r.Params.Grace))
+	m, class, ok := k.last(e, r, z, from.Add(-r.Params.Grace))
 	switch {
 	case !ok || e.s.Loose != nil:
-		k.opens(e, r, rs, Unverified, from)
+		k.opens(e, r, rs, Unverified, r.Params.Class, from)
 	case m.Verdict == Outside:
-		k.opens(e, r, rs, Absent, from, m)
+		k.opens(e, r, rs, Absent, class, from, m)
 	}
 }
 
@@ -83,12 +87,8 @@ func (e *evaluation) expectsPlace() bool {
 	return e.f.speaks(classOf(0), e.at) || e.f.speaks(classOf(1), e.at)
 }
 
-func (presence) opens(e *evaluation, r *Rule, rs *RuleState, k ViolationKind, at time.Time, because ...Mark) {
+func (presence) opens(e *evaluation, r *Rule, rs *RuleState, k ViolationKind, class devices.Class, at time.Time, because ...Mark) {
 	at = later(at, rs.ClosedAt)
-	class := r.Params.Class
-	if len(because) > 0 && e.in.Binding != nil {
-		class = e.in.Binding.Class
-	}
 	rs.opens(k, class, at)
 	e.open(r, k, class, at, withFixes(because...))
 }
@@ -108,7 +108,7 @@ func (k presence) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 		rs.closes(m.At)
 	}
 	if m.Verdict == Outside && rs.Open == "" && !rs.Seen.IsZero() && rs.ClosedAt.Equal(m.At) {
-		k.opens(e, r, rs, Absent, m.At, m) // seen, elsewhere
+		k.opens(e, r, rs, Absent, e.in.Binding.Class, m.At, m) // seen, elsewhere
 	}
 }
 

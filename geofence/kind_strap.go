@@ -17,7 +17,7 @@ func (strapKind) heard(e *evaluation, r *Rule, rs *RuleState) {
 	if l := e.s.Loose; l != nil && l.Cause != Separated && rs.Open == "" {
 		at := later(l.Since, r.Valid.From)
 		class := r.Params.Class
-		if e.in.Binding != nil {
+		if e.o != nil {
 			class = e.in.Binding.Class
 		}
 		rs.opens(StrapBroken, class, at)
