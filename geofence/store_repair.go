@@ -22,7 +22,8 @@ const mendSQL = `WITH drawn AS (SELECT ST_SetSRID(ST_GeomFromEWKB($1), 4326) AS 
 made AS MATERIALIZED (SELECT g, ST_IsValid(g) AS valid,
     CASE WHEN ST_IsValid(g) THEN g ELSE ST_CollectionExtract(ST_MakeValid(g, 'method=structure keepcollapsed=false'), 3) END AS s,
     CASE WHEN ST_IsValid(g) THEN g ELSE ST_CollectionExtract(ST_MakeValid(g, 'method=linework'), 3) END AS l FROM drawn),
-done AS MATERIALIZED (SELECT g, valid, s, CASE WHEN valid THEN g ELSE ST_Multi(ST_ForcePolygonCCW(ST_CollectionExtract(ST_ReducePrecision(s, 1e-7), 3))) END AS r,
+done AS MATERIALIZED (SELECT g, valid,
+    CASE WHEN valid THEN g ELSE ST_Multi(ST_ForcePolygonCCW(ST_CollectionExtract(ST_ReducePrecision(s, 1e-7), 3))) END AS r,
     ST_SymDifference(s, l) AS doubt FROM made)
 SELECT valid, ST_AsEWKB(r), ST_IsValid(r) AND NOT ST_IsEmpty(r), ST_NPoints(r), ST_Area(g::geography), ST_Area(r::geography),
     greatest(abs(ST_Area(r) - ST_Area(g)), ST_Area(doubt)) / nullif(ST_Area(r), 0), ST_X(ST_PointOnSurface(doubt)), ST_Y(ST_PointOnSurface(doubt))
@@ -79,7 +80,7 @@ func mend(ctx context.Context, q Querier, z *Imported) error {
 	r := &z.Report
 	err = q.QueryRow(ctx, mendSQL, doc).Scan(&valid, &mended, &sound, &r.VerticesAfter, &r.AreaBefore, &r.AreaAfter, &share, &lon, &lat)
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) && (pg.Code[:2] == "XX" || pg.Code[:2] == "42" || pg.Code[:2] == "22") { // it cannot read it, or is too old to repair (before GEOS 3.10)
+	if errors.As(err, &pg) && (pg.Code[:2] == "XX" || pg.Code == "42883") { // it cannot read it, or is too old to repair (before GEOS 3.10)
 		return refuse(pg.Message, nil, nil)
 	}
 	if err != nil {
@@ -133,7 +134,8 @@ func (z *Imported) faults(ctx context.Context, q Querier, doc []byte) error {
 	var what string
 	var lon, lat *float64
 	_, err = pgx.ForEachRow(rows, []any{&n, &with, &what, &lon, &lat}, func() error {
-		one := Repair{Fault: CrossingRing, Where: fmt.Sprintf("%s, polygon %d", z.Field, n-1), Detail: what + ": redrawn without the crossing, what its rings hold is kept"}
+		one := Repair{Fault: CrossingRing, Where: fmt.Sprintf("%s, polygon %d", z.Field, n-1),
+			Detail: what + ": redrawn without the crossing, what its rings hold is kept"}
 		if with != 0 {
 			one.Fault, one.Detail = TouchingParts, fmt.Sprintf("%s polygon %d: the two are merged", what, with-1)
 		}

@@ -115,7 +115,8 @@ func (z *ZoneSpec) prepared() (*Zone, error) {
 
 // RuledBy are the subjects whose rules are about a zone now, at most limit of them, and how many there are.
 func (s *Store) RuledBy(ctx context.Context, zone ZoneID, limit int) (list []id.Subject, all int, err error) {
-	rows, err := s.pool.Query(ctx, `SELECT DISTINCT subject_id FROM rule WHERE zone_id = $1 AND upper_inf(recorded) AND valid @> $2::timestamptz ORDER BY 1`,
+	rows, err := s.pool.Query(ctx, `SELECT DISTINCT subject_id FROM rule WHERE zone_id = $1 AND subject_id IS NOT NULL
+		AND upper_inf(recorded) AND valid @> $2::timestamptz ORDER BY 1`,
 		int64(zone), s.clock.Now())
 	if err == nil {
 		list, err = pgx.CollectRows(rows, pgx.RowTo[id.Subject])

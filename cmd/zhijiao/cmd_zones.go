@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -21,7 +22,7 @@ import (
 
 func newZonesCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "zones", Short: "Where rules apply", Args: cobra.NoArgs}
-	cmd.AddCommand(newZonesImportCommand())
+	cmd.AddCommand(newZonesImportCommand(), newZonesTryCommand())
 	return cmd
 }
 
@@ -130,6 +131,10 @@ func (z *zonesImport) put(ctx context.Context, pool *pgxpool.Pool, log *slog.Log
 	if err != nil {
 		return err
 	}
+	people, err := findTried(ctx, pool, z.people)
+	if err != nil {
+		return err
+	}
 	store := geofence.NewStore(pool, c)
 	err = store.Mend(ctx, imported)
 	if err := errors.Join(err, printRepairs(out, imported)); err != nil {
@@ -157,42 +162,53 @@ func (z *zonesImport) put(ctx context.Context, pool *pgxpool.Pool, log *slog.Log
 		_, err := fmt.Fprintf(out, "zone %d version %d: %s\n", ids[i], versions[i], specs[i].Name)
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, z.try(ctx, pool, store, specs, out))...)
+	if z.zone != 0 {
+		if people, err = goingBy(ctx, store, ids[0], people, out); err != nil {
+			return err
+		}
+	}
+	return errors.Join(append(errs, tryZones(ctx, store, specs, people, out))...)
 }
 
-// try tells the author how often the zones would be undecidable: for those they are drawn for, and where it should be a
-// warning for those who go by the zone already. The zones stand all the same.
-func (z *zonesImport) try(ctx context.Context, pool *pgxpool.Pool, store *geofence.Store, specs []geofence.ZoneSpec, out io.Writer) error {
-	type person struct {
-		id    id.Subject
-		name  string
-		asked bool
-	}
-	var people []person
-	for _, number := range z.people {
+// tried is somebody a zone is tried on.
+type tried struct {
+	id    id.Subject
+	name  string
+	asked bool // told also where it is no warning
+}
+
+// findTried finds people by their numbers.
+func findTried(ctx context.Context, pool *pgxpool.Pool, numbers []string) (people []tried, err error) {
+	for _, number := range numbers {
 		subject, err := subjectByNumber(ctx, pool, number)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if subject == 0 {
-			return fmt.Errorf("--for: nobody has the number %s; the zones are put", number)
+			return nil, fmt.Errorf("--for: nobody has the number %s", number)
 		}
-		people = append(people, person{subject, number, true})
+		people = append(people, tried{subject, number, true})
 	}
-	if z.zone != 0 {
-		ruled, all, err := store.RuledBy(ctx, geofence.ZoneID(z.zone), mostTried)
-		if err != nil {
-			return err
-		}
-		for _, subject := range ruled {
-			people = append(people, person{subject, fmt.Sprintf("subject %d", subject), false})
-		}
-		if all > len(ruled) {
-			if _, err := fmt.Fprintf(out, "%d people go by it; tried on the first %d\n", all, len(ruled)); err != nil {
-				return err
-			}
-		}
+	return people, nil
+}
+
+// goingBy adds those who go by a zone already, the first of them.
+func goingBy(ctx context.Context, store *geofence.Store, zone geofence.ZoneID, people []tried, out io.Writer) ([]tried, error) {
+	ruled, all, err := store.RuledBy(ctx, zone, mostTried)
+	if err != nil {
+		return nil, err
 	}
+	for _, subject := range ruled {
+		people = append(people, tried{subject, fmt.Sprintf("subject %d", subject), false})
+	}
+	if all > len(ruled) {
+		_, err = fmt.Fprintf(out, "%d people go by it; tried on the first %d\n", all, len(ruled))
+	}
+	return people, err
+}
+
+// tryZones tells the author how often zones would be undecidable for people. The zones stand all the same.
+func tryZones(ctx context.Context, store *geofence.Store, specs []geofence.ZoneSpec, people []tried, out io.Writer) error {
 	for i := range specs {
 		for _, who := range people {
 			r, err := store.Undecidable(ctx, 0, specs[i], who.id)
@@ -208,6 +224,44 @@ func (z *zonesImport) try(ctx context.Context, pool *pgxpool.Pool, store *geofen
 		}
 	}
 	return nil
+}
+
+func newZonesTryCommand() *cobra.Command {
+	var numbers []string
+	cmd := &cobra.Command{
+		Use:   "try ZONE --for NUMBER,…",
+		Short: "How often a zone would be undecidable for people, from their own fixes of 30 days",
+		Long:  "Before a rule binds somebody to a zone: how often the error circles of that person's own fixes lie on both sides of its edge.",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			zone, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil || zone <= 0 {
+				return fmt.Errorf("%q is no number of a zone", args[0])
+			}
+			cfg, log, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return currentDatabase(cmd.Context(), cfg, log, func(ctx context.Context, pool *pgxpool.Pool) error {
+				c, closeClock, err := openClock(ctx, pool, log)
+				if err != nil {
+					return err
+				}
+				defer closeClock()
+				people, err := findTried(ctx, pool, numbers)
+				if err != nil {
+					return err
+				}
+				specs := []geofence.ZoneSpec{{ID: geofence.ZoneID(zone), Name: fmt.Sprintf("zone %d", zone)}}
+				return tryZones(ctx, geofence.NewStore(pool, c), specs, people, cmd.OutOrStdout())
+			})
+		},
+	}
+	cmd.Flags().StringSliceVar(&numbers, "for", nil, "numbers of the people (required)")
+	if err := cmd.MarkFlagRequired("for"); err != nil {
+		panic(err) // the flag is defined above
+	}
+	return cmd
 }
 
 // indecision says it in a sentence.
@@ -234,10 +288,11 @@ func printRepairs(out io.Writer, imported []geofence.Imported) error {
 		if len(r.Repairs) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "%s %s: %d repairs; area %.0f m² before, %.0f m² after, %.4f %% changed; %d points before, %d after\n", imported[i].Field, imported[i].Name,
-			len(r.Repairs), r.AreaBefore, r.AreaAfter, 100*r.Changed, r.VerticesBefore, r.VerticesAfter)
+		fmt.Fprintf(&b, "%s %s: %d repairs; area %.0f m² before, %.0f m² after, %.4f %% changed; %d points before, %d after\n",
+			imported[i].Field, imported[i].Name, len(r.Repairs), r.AreaBefore, r.AreaAfter, 100*r.Changed, r.VerticesBefore, r.VerticesAfter)
 		for _, one := range r.Repairs {
-			fmt.Fprintf(&b, "  %s: at %.7f E %.7f N: %s (%s)\n", strings.TrimPrefix(one.Where, imported[i].Field+", "), one.Place[0], one.Place[1], one.Detail, one.Fault)
+			where := strings.TrimPrefix(one.Where, imported[i].Field+", ")
+			fmt.Fprintf(&b, "  %s: at %.7f E %.7f N: %s (%s)\n", where, one.Place[0], one.Place[1], one.Detail, one.Fault)
 		}
 	}
 	_, err := io.WriteString(out, b.String())

@@ -5,8 +5,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/twpayne/go-geom"
 
 	"zhijiao/geofence"
+	"zhijiao/internal/clock"
+	"zhijiao/internal/crypto"
+	"zhijiao/internal/pgtest"
+	"zhijiao/supervision"
 )
 
 func TestIndecisionInWords_R25(t *testing.T) {
@@ -24,6 +31,45 @@ func TestIndecisionInWords_R25(t *testing.T) {
 		if s := indecision("家", "TM0417", &c.r); strings.HasPrefix(s, "warning: ") != c.warn || !strings.Contains(s, c.says) || !strings.Contains(s, "家, TM0417") {
 			t.Errorf("%s: %s", name, s)
 		}
+	}
+}
+
+// TestZoneIsTriedOnPeople_R25 tries a recorded zone on somebody of whom nothing is known yet, and on nobody.
+func TestZoneIsTriedOnPeople_R25(t *testing.T) {
+	t.Parallel()
+	pool, c := pgtest.Schema(t), clock.NewStepped(time.Date(2026, 5, 1, 4, 0, 0, 0, time.UTC))
+	people := supervision.NewStore(pool, c, crypto.Random())
+	county, err := people.PutOrg(t.Context(), supervision.Org{Kind: supervision.CountyDepartment, Name: "天门市司法局", ShortName: "天门"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	office, err := people.PutOrg(t.Context(), supervision.Org{Parent: county, Kind: supervision.JudicialOffice, Name: "岳口司法所", ShortName: "岳口"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := people.Enrol(t.Context(), 0, supervision.Enrolment{LocalNo: "TM000417", Category: supervision.Probation, Person: supervision.Person{Name: "李试验"},
+		Office: office, From: c.Now().AddDate(0, -1, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	store := geofence.NewStore(pool, c)
+	zone, _, err := store.PutZone(t.Context(), 0, 0, geofence.ZoneSpec{Org: office, Purpose: geofence.Activity, Name: "家", Shape: geofence.Circular,
+		Geometry: geom.NewPointFlat(geom.XY, []float64{113.1, 30.6}), RadiusM: 200, Datum: "WGS-84"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := findTried(t.Context(), pool, []string{"TM000417", "TM000418"}); err == nil || !strings.Contains(err.Error(), "TM000418") {
+		t.Errorf("nobody has that number: %v", err)
+	}
+	who, err := findTried(t.Context(), pool, []string{"TM000417"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := tryZones(t.Context(), store, []geofence.ZoneSpec{{ID: zone, Name: "家"}}, who, &out); err != nil || !strings.Contains(out.String(), "家, TM000417: no fix in 30 days") {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	if err := tryZones(t.Context(), store, []geofence.ZoneSpec{{ID: zone + 1}}, who, &out); err == nil || !strings.Contains(err.Error(), "no such zone") {
+		t.Errorf("a zone that is none: %v", err)
 	}
 }
 
