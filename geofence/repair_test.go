@@ -28,7 +28,8 @@ func imported(t *testing.T, p *place, doc string, datum devices.Datum) ([]geofen
 
 func (p *place) specs(zones []geofence.Imported) (specs []geofence.ZoneSpec) {
 	for _, z := range zones {
-		specs = append(specs, geofence.ZoneSpec{Org: p.office, Purpose: geofence.Activity, Name: "某区", Shape: geofence.Polygonal, Geometry: z.Geometry, Datum: z.Datum.String()})
+		specs = append(specs, geofence.ZoneSpec{Org: p.office, Purpose: geofence.Activity, Name: "某区",
+			Shape: geofence.Polygonal, Geometry: z.Geometry, Datum: z.Datum.String()})
 	}
 	return specs
 }
@@ -43,16 +44,19 @@ func TestImportRepairsAndSaysWhere(t *testing.T) {
 		consent bool
 		points  int // after
 	}{
-		"not closed":         {ring(`[113,30],[114,30],[114,31],[113,31]`), geofence.OpenRing, [2]float64{113, 31}, true, 5},
-		"repeated":           {ring(`[113,30],[114,30],[114,30],[114,31],[113,30]`), geofence.RepeatedVertex, [2]float64{114, 30}, false, 4},
-		"repeated at join":   {ring(`[113,30],[114,30],[114,31],[113,30],[113,30]`), geofence.RepeatedVertex, [2]float64{113, 30}, false, 4},
-		"clockwise":          {ring(`[113,30],[113,31],[114,31],[114,30],[113,30]`), geofence.WrongWinding, [2]float64{113, 30}, false, 5},
-		"spike":              {ring(`[113,30],[114,30],[114,31],[114,35],[114,31],[113,31],[113,30]`), geofence.Spike, [2]float64{114, 35}, true, 5},
-		"spike on its edge":  {ring(`[113,30],[114,30],[114,35],[114,31],[113,31],[113,30]`), geofence.Spike, [2]float64{114, 35}, true, 5},
-		"spike at the join":  {ring(`[112,30],[114,30],[114,31],[113,31],[113,30],[112,30]`), geofence.Spike, [2]float64{112, 30}, true, 5},
-		"a tiny loop":        {ring(`[113,30],[114,30],[114,31],[113.5,31.0],[113.4999,31.0001],[113.4999,30.9999],[113.5,31.0001],[113.4,31],[113,31],[113,30]`), geofence.CrossingRing, [2]float64{113.49995, 31.00000}, true, 0},
-		"parts share a side": {`{"type":"MultiPolygon","coordinates":[[[[113,30],[114,30],[114,31],[113,31],[113,30]]],[[[114,30],[115,30],[115,31],[114,31],[114,30]]]]}`, geofence.TouchingParts, [2]float64{114, 31}, true, 7},
-		"a hole touching out": {`{"type":"Polygon","coordinates":[[[113,30],[114,30],[114,31],[113,31],[113,30]],[[113.5,30],[113.4999,30.0001],[113.5001,30.0001],[113.5002,30],[113.5,30]]]}`,
+		"not closed":        {ring(`[113,30],[114,30],[114,31],[113,31]`), geofence.OpenRing, [2]float64{113, 31}, true, 5},
+		"repeated":          {ring(`[113,30],[114,30],[114,30],[114,31],[113,30]`), geofence.RepeatedVertex, [2]float64{114, 30}, false, 4},
+		"repeated at join":  {ring(`[113,30],[114,30],[114,31],[113,30],[113,30]`), geofence.RepeatedVertex, [2]float64{113, 30}, false, 4},
+		"clockwise":         {ring(`[113,30],[113,31],[114,31],[114,30],[113,30]`), geofence.WrongWinding, [2]float64{113, 30}, false, 5},
+		"spike":             {ring(`[113,30],[114,30],[114,31],[114,35],[114,31],[113,31],[113,30]`), geofence.Spike, [2]float64{114, 35}, true, 5},
+		"spike on its edge": {ring(`[113,30],[114,30],[114,35],[114,31],[113,31],[113,30]`), geofence.Spike, [2]float64{114, 35}, true, 5},
+		"spike at the join": {ring(`[112,30],[114,30],[114,31],[113,31],[113,30],[112,30]`), geofence.Spike, [2]float64{112, 30}, true, 5},
+		"a tiny loop": {ring(`[113,30],[114,30],[114,31],[113.5,31.0],[113.4999,31.0001],[113.4999,30.9999],` +
+			`[113.5,31.0001],[113.4,31],[113,31],[113,30]`), geofence.CrossingRing, [2]float64{113.49995, 31.00000}, true, 0},
+		"parts share a side": {`{"type":"MultiPolygon","coordinates":[[[[113,30],[114,30],[114,31],[113,31],[113,30]]],` +
+			`[[[114,30],[115,30],[115,31],[114,31],[114,30]]]]}`, geofence.TouchingParts, [2]float64{114, 31}, true, 7},
+		"a hole touching out": {`{"type":"Polygon","coordinates":[[[113,30],[114,30],[114,31],[113,31],[113,30]],` +
+			`[[113.5,30],[113.4999,30.0001],[113.5001,30.0001],[113.5002,30],[113.5,30]]]}`,
 			geofence.CrossingRing, [2]float64{113.5, 30}, true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +67,8 @@ func TestImportRepairsAndSaysWhere(t *testing.T) {
 			r := &zones[0].Report
 			found := false
 			for _, one := range r.Repairs {
-				found = found || one.Fault == c.fault && math.Hypot(one.Place[0]-c.place[0], one.Place[1]-c.place[1]) < 0.001 && one.Detail != "" && strings.HasPrefix(one.Where, "features[0].geometry, polygon ")
+				near := math.Hypot(one.Place[0]-c.place[0], one.Place[1]-c.place[1]) < 0.001
+				found = found || one.Fault == c.fault && near && one.Detail != "" && strings.HasPrefix(one.Where, "features[0].geometry, polygon ")
 			}
 			if !found || r.NeedsConsent() != c.consent || c.points > 0 && r.VerticesAfter != c.points || r.AreaBefore <= 0 || r.Changed > geofence.MostChanged {
 				t.Errorf("reported %+v, want %s at %v, consent %v, %d points", *r, c.fault, c.place, c.consent, c.points)
@@ -84,8 +89,9 @@ func TestImportRefusesWhatIsInDoubt(t *testing.T) {
 		doc, says string
 		place     bool
 	}{
-		"a bow":            {ring(`[113,30],[114,31],[114,30],[113,31],[113,30]`), "would change", true},
-		"drawn twice":      {`{"type":"MultiPolygon","coordinates":[[[[113,30],[114,30],[114,31],[113,31],[113,30]]],[[[113.5,30],[115,30],[115,31],[113.5,31],[113.5,30]]]]}`, "would change", true},
+		"a bow": {ring(`[113,30],[114,31],[114,30],[113,31],[113,30]`), "would change", true},
+		"drawn twice": {`{"type":"MultiPolygon","coordinates":[[[[113,30],[114,30],[114,31],[113,31],[113,30]]],` +
+			`[[[113.5,30],[115,30],[115,31],[113.5,31],[113.5,30]]]]}`, "would change", true},
 		"half a ring":      {ring(`[113,30],[113.1,30],[113.2,30.1],[113.3,30],[114,30.4]`), "more than any edge", true},
 		"on one line":      {ring(`[113,30],[114,31],[115,32],[113,30]`), "on one line", true},
 		"out and back":     {ring(`[113,30],[114,31],[115,30],[114,31],[113,30]`), "on one line", true},

@@ -34,7 +34,8 @@ func TestAuthorIsToldHowOftenAZoneIsUndecidable_R25(t *testing.T) {
 	send(20, 30_000, 20, devices.MethodGNSS)
 	p.clock.Step(at)
 	circle := func(radius float64) geofence.ZoneSpec {
-		return geofence.ZoneSpec{Org: p.office, Purpose: geofence.Activity, Name: "家", Shape: geofence.Circular, Geometry: geom.NewPointFlat(geom.XY, []float64{homeLon, homeLat}), RadiusM: radius}
+		return geofence.ZoneSpec{Org: p.office, Purpose: geofence.Activity, Name: "家", Shape: geofence.Circular,
+			Geometry: geom.NewPointFlat(geom.XY, []float64{homeLon, homeLat}), RadiusM: radius}
 	}
 	for name, c := range map[string]struct {
 		zone        geofence.ZoneSpec
@@ -50,7 +51,8 @@ func TestAuthorIsToldHowOftenAZoneIsUndecidable_R25(t *testing.T) {
 	} {
 		got, err := p.store.Undecidable(t.Context(), 0, c.zone, s)
 		p.ok(err)
-		if got.Fixes != 60 || got.All != 80 || got.Undecidable != c.undecidable || got.AccuracyM != 10 && got.AccuracyM != 20 || got.TooSmall() != c.small || got.Warns() != c.warn {
+		if got.Fixes != 60 || got.All != 80 || got.Undecidable != c.undecidable ||
+			got.AccuracyM != 10 && got.AccuracyM != 20 || got.TooSmall() != c.small || got.Warns() != c.warn {
 			t.Errorf("%s: %+v, want %d undecidable of 60, too small %v, warns %v", name, got, c.undecidable, c.small, c.warn)
 		}
 		if math.Abs(got.Share()-float64(c.undecidable)/60) > 1e-9 {
