@@ -70,13 +70,14 @@ lint: ## formatting and go vet
 	@unformatted=$$(gofmt -l $$(go list -f '{{.Dir}}' ./...)); [ -z "$$unformatted" ] || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
 	@go vet ./...
 
-bench: setup-test build bin/withpg ## the whole path against the bare broker, as medians of interleaved pairs
+bench: setup-test build bin/withpg ## geometry and evaluation on one core; the whole path against the bare broker, as medians of pairs
 	@bin/withpg env ZHIJIAO_TEST_BENCH=1 go test -run '^TestBench' -count 1 -timeout 30m -v ./geofence ./cmd/zhijiao
 
 faults: setup-test build bin/withpg ## kill -9 of server, database and broker, again and again
 	@bin/withpg env ZHIJIAO_TEST_FAULTS=20 go test -race -run 'Kill|Crash|Fault' -count 1 -timeout 60m -v ./...
 
-check-long: setup-test build bin/withpg ## replay all of the shared traces, not only a part of each
+check-long: setup-test build bin/withpg ## replay all of the shared traces, and hold the geometry against PostGIS 40 times as long
+	@bin/withpg env ZHIJIAO_TEST_LONG=1 go test -run '_R30|_R31' -count 1 -timeout 30m -v ./geofence
 	@bin/withpg env ZHIJIAO_TEST_LONG=1 go test -run '^TestReplaySharedTraces' -count 1 -timeout 30m -v ./cmd/zhijiao
 
 FUZZTIME ?= 30s
