@@ -48,6 +48,21 @@ func TestAtlas_R30(t *testing.T) {
 				t.Fatalf("POINT(%.17g %.17g): %d zones, one by one %d", p.lon, p.lat, len(got), len(want))
 			}
 		}
+		var lons, lats []float64
+		for _, p := range points {
+			if onEarth(p.lon, p.lat) {
+				lons, lats = append(lons, p.lon), append(lats, p.lat)
+			}
+		}
+		told := 0
+		a.LocateAll(lons, lats, nil, func(i int, got []*Zone) {
+			if told++; told != i+1 || !slices.Equal(got, a.Locate(lons[i], lats[i], nil)) {
+				t.Fatalf("point %d of many: %d zones", i, len(got))
+			}
+		})
+		if told != len(lons) {
+			t.Errorf("%d of %d points were told", told, len(lons))
+		}
 		if found == 0 && len(zones) > 0 {
 			t.Error("no point was in any zone")
 		}
