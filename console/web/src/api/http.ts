@@ -1,6 +1,6 @@
 // One way to the server: JSON both ways, the session in a cookie, the token against forged requests in a header.
 
-import type { AlertDetail, AccountingRow, AlertPage, Id, Me, Snapshot, Summary, Track } from './types';
+import type { AlertDetail, AccountingRow, AlertPage, Calendar, Id, Me, Schedule, Snapshot, Summary, Track } from './types';
 
 /** What went wrong, in words the catalogues know. status 0: the server was not reached. */
 export class ApiError extends Error {
@@ -53,6 +53,7 @@ async function request<T>(method: string, path: string, body?: unknown, signal?:
 }
 
 const get = <T>(path: string, signal?: AbortSignal) => request<T>('GET', path, undefined, signal);
+const put = <T>(path: string, body: unknown) => request<T>('PUT', path, body);
 const post = <T>(path: string, body: unknown = {}) => request<T>('POST', path, body);
 
 function query(params: Record<string, string | number | undefined>): string {
@@ -86,5 +87,11 @@ export const api = {
   /** Whoever holds no alert about the subject has to say what the track is needed for; the server asks with field purpose. */
   track: (id: Id, from: string, until: string, purpose: string, signal?: AbortSignal) =>
     get<Track>(`/api/subjects/${id}/track${query({ from, until, purpose })}`, signal),
+  calendars: () => get<{ years: number[]; missing: number[]; may_edit: boolean }>('/api/calendar'),
+  calendar: (year: number) => get<Calendar>(`/api/calendar/${year}`),
+  putCalendar: (year: number, body: Pick<Calendar, 'source' | 'official' | 'recorded_at' | 'days'>) => put<Calendar>(`/api/calendar/${year}`, body),
+  /** What a file says; nothing is recorded. */
+  readCalendar: (text: string) => post<Calendar>('/api/calendar/read', { text }),
+  schedules: () => get<{ schedules: Schedule[] }>('/api/schedules'),
   accounting: () => get<{ rows: AccountingRow[] }>('/api/accounting'),
 };

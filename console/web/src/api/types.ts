@@ -218,6 +218,40 @@ export interface AccountingRow {
   n: number;
 }
 
+export interface NamedDay {
+  date: string; // 2026-10-01
+  off: boolean; // false: worked although it is a Saturday or Sunday
+  name: string;
+}
+
+export interface Calendar {
+  year: number;
+  source: string;
+  official: boolean;
+  recorded_at: Instant | null; // null: nothing is recorded of the year
+  recorded_by: string;
+  days: NamedDay[];
+}
+
+export interface ScheduleRow {
+  days?: number[] | null; // 1 is Monday; none: every day
+  on?: '' | 'workday' | 'day_off';
+  from: string; // 22:00
+  until: string;
+}
+
+export interface Schedule {
+  id: Id;
+  name: string;
+  org: OrgRef;
+  version: number;
+  from: Instant | null;
+  until: Instant | null;
+  rules: number;
+  by_calendar: boolean;
+  doc: { rows?: ScheduleRow[] | null; exceptions?: { date: string; windows?: { from: string; until: string }[] | null }[] | null };
+}
+
 export interface Moved {
   subject_id: Id;
   lon: number;
@@ -233,6 +267,6 @@ export type ServerMessage =
   | { type: 'hello'; pos: number; now: Instant; clock: Clock }
   | { type: 'entries'; pos: number; alerts: Alert[]; zones_changed?: boolean; subjects_changed?: boolean }
   | { type: 'positions'; items: Moved[] }
-  | { type: 'beat'; now: Instant; clock: Clock; pos: number; data_at: Instant | null; lag_s?: number; degraded?: string[] | null }
+  | { type: 'beat'; now: Instant; clock: Clock; pos: number; data_at: Instant | null; lag_s?: number; degraded?: string[] | null; missing_calendars?: number[] | null }
   | { type: 'resync' }
   | { type: 'bye'; reason: string };

@@ -3,7 +3,7 @@ import type zh from './zh-CN';
 
 const en: typeof zh = {
   app: { name: 'Zhijiao', centre: 'Smart Correction Centre' },
-  nav: { wall: 'Wall', alerts: 'Alerts', data: 'Accounting', logout: 'Log out', theme: 'Light or dark', language: '中文', keys: 'Keys' },
+  nav: { wall: 'Wall', alerts: 'Alerts', calendar: 'Calendar', data: 'Accounting', logout: 'Log out', theme: 'Light or dark', language: '中文', keys: 'Keys' },
   login: {
     title: 'Log in', name: 'Account', password: 'Password', submit: 'Log in', submitting: 'Logging in…',
     lead: 'Supervision in community correction', showPassword: 'Show password', hidePassword: 'Hide password',
@@ -24,6 +24,8 @@ const en: typeof zh = {
   },
   role: { commander: 'Command centre duty', officer: 'Judicial office', system_admin: 'System administrator', security_admin: 'Security administrator', audit_admin: 'Audit administrator' },
   weekday: { 0: 'Sun', 1: 'Mon', 2: 'Tue', 3: 'Wed', 4: 'Thu', 5: 'Fri', 6: 'Sat' },
+  weekdayShort: { 1: 'M', 2: 'T', 3: 'W', 4: 'T', 5: 'F', 6: 'S', 7: 'S' },
+  month: { 1: 'January', 2: 'February', 3: 'March', 4: 'April', 5: 'May', 6: 'June', 7: 'July', 8: 'August', 9: 'September', 10: 'October', 11: 'November', 12: 'December' },
   ago: { s: '{n} s ago', min: '{n} min ago', h: '{n} h ago', d: '{n} d ago' },
   span: { s: '{n} s', min: '{n} min', h: '{n} h', d: '{n} d' },
   unit: { m: 'm', km: 'km', kmh: 'km/h' },
@@ -32,6 +34,7 @@ const en: typeof zh = {
     live: 'Data from {age}', none: 'No data received yet', connecting: 'Connecting…', ended: 'Disconnected', stalledShort: 'Data have stopped', reconnectingShort: 'Connection lost, reconnecting',
     stalled: 'Live data stopped at {time} ({age}). The picture is from before; do not rely on it.', reconnecting: 'The connection to the server was lost at {time} ({age}) and is being restored. The picture is from before; do not rely on it.',
     reconnectNow: 'Reconnect now', closed: 'Connected again after {age}: all {n} alert changes of that time are in.', closedNone: 'Connected again after {age}: no alert changed in that time.',
+    calendar: 'The days off of {years} are not recorded: rules that go by workdays take Saturdays and Sundays for the only days off.', calendarOpen: 'Record them',
     degraded: 'Running degraded: {what}.', old: 'No data at all for {age}.', failed: 'Loading failed: {why} Trying again.',
   },
   degraded: { database: 'database', broker: 'device broker', canary: 'self-test of the whole path', ledger: 'ledger', ingest: 'intake', clock: 'clock', alerts: 'alerting', positions: 'positions', ticks: 'timers', lag: 'processing is late', geofence: 'evaluation' },
@@ -102,6 +105,17 @@ const en: typeof zh = {
     title: 'Accounting', lead: 'Everything a device said went somewhere: received = stored + withheld by law + rejected + duplicate.', kind: 'Data', received: 'Received', stored: 'Stored', withheld: 'Withheld', rejected: 'Rejected', duplicate: 'Duplicate', reasons: 'Reason', balance: 'Balance',
     ok: 'agrees', differs: 'off by {n}', total: 'Total', none: 'Nothing received yet', count: 'Count', outcome: 'Outcome', refreshed: 'As of {time}', refresh: 'Refresh',
   },
+  calendar: {
+    title: 'Calendar', lead: 'Days off and make-up workdays as the State Council orders them. Schedules that go by workdays and days off follow them.', before: 'Year before', after: 'Year after', missingYear: '{year} missing', missing: 'The days off of {year} are not recorded, and rules go by them: Saturdays and Sundays are taken for the only ones.',
+    unrecorded: 'The days off of {year} are not recorded.', source: 'Source', sourceHint: 'e.g. 国办发明电〔2025〕7号', official: 'As the State Council ordered it', count: '{off} days off, {work} make-up workdays', recorded: 'recorded by {who}, {time}',
+    legendOff: 'Day off', legendWork: 'Make-up workday', legendWeekend: 'Weekend', import: 'Import a file', readOnly: 'Read only: staff of the whole city record it', off: 'day off', work: 'workday', offMark: 'off', workMark: 'on', name: 'Name of the holiday', asWeekday: 'as its weekday',
+    hint: 'Click a day to make it a day off or a workday', discard: 'Discard', save: 'Save', saved: 'Saved; people it bears on are being judged again', read: '{file} was read: check it, then save', leave: 'Changes are not saved. Leave?',
+  },
+  calendarError: {
+    bad_day: 'Something is wrong: {where}', bad_year: 'The year must be between 2020 and 2100', empty_name: 'Enter the source (at most 200 characters)', calendar_changed: 'Somebody else has just changed this calendar. Discard your changes to load it, and do them again.', whole_only: 'The calendar holds for the whole city: its staff record it', malformed: 'Something is wrong: {where}', too_large: 'The file is too large to be the days of a year',
+  },
+  schedule: { title: 'Schedules', lead: 'When rules apply. A window that crosses midnight goes on in the next row.', rules: 'rules: {n}', version: 'version {n}', tail: '(from the day before)', closed: 'does not apply all day', none: 'No schedules yet' },
+  scheduleOn: { any: 'Whenever it is that day', workday: 'Workdays only', day_off: 'Days off only' },
   obsKind: { fix: 'Fix', checkin: 'Check-in', status: 'Status', unknown: 'Unreadable' },
   reason: {
     no_binding: 'Bound to nobody then', no_authority: 'Outside the Art. 29 approval', finer_than: 'Finer than approved', not_enrolled: 'Not enrolled, or revoked', malformed: 'Malformed', wrong_type: 'Wrong type', missing_field: 'Field missing',

@@ -1,7 +1,7 @@
 // 简体中文. The shape of this catalogue is the shape of all: en.ts is checked against it by the compiler and a test.
 export default {
   app: { name: '智矫', centre: '智慧矫正中心' },
-  nav: { wall: '大屏', alerts: '警情', data: '数据核对', logout: '退出登录', theme: '切换明暗', language: 'English', keys: '按键说明' },
+  nav: { wall: '大屏', alerts: '警情', calendar: '日历', data: '数据核对', logout: '退出登录', theme: '切换明暗', language: 'English', keys: '按键说明' },
   login: {
     title: '登录', name: '账号', password: '密码', submit: '登录', submitting: '正在登录…',
     lead: '社区矫正对象监管平台', showPassword: '显示密码', hidePassword: '隐藏密码',
@@ -22,6 +22,8 @@ export default {
   },
   role: { commander: '指挥中心值班', officer: '司法所工作人员', system_admin: '系统管理员', security_admin: '安全管理员', audit_admin: '审计管理员' },
   weekday: { 0: '周日', 1: '周一', 2: '周二', 3: '周三', 4: '周四', 5: '周五', 6: '周六' },
+  weekdayShort: { 1: '一', 2: '二', 3: '三', 4: '四', 5: '五', 6: '六', 7: '日' },
+  month: { 1: '1 月', 2: '2 月', 3: '3 月', 4: '4 月', 5: '5 月', 6: '6 月', 7: '7 月', 8: '8 月', 9: '9 月', 10: '10 月', 11: '11 月', 12: '12 月' },
   ago: { s: '{n} 秒前', min: '{n} 分钟前', h: '{n} 小时前', d: '{n} 天前' },
   span: { s: '{n} 秒', min: '{n} 分钟', h: '{n} 小时', d: '{n} 天' },
   unit: { m: '米', km: '公里', kmh: '公里/小时' },
@@ -30,6 +32,7 @@ export default {
     live: '数据更新于 {age}', none: '尚未收到上报数据', connecting: '正在连接…', ended: '已断开', stalledShort: '数据停止更新', reconnectingShort: '连接中断，正在重连',
     stalled: '实时数据已停止更新，自 {time} 起（{age}）。画面为停止前的状态，请勿据此判断。', reconnecting: '与服务器的连接已中断，自 {time} 起（{age}），正在自动重连。画面为中断前的状态，请勿据此判断。',
     reconnectNow: '立即重连', closed: '连接已恢复：中断 {age}，期间 {n} 条警情变化已全部补齐。', closedNone: '连接已恢复：中断 {age}，期间没有警情变化。',
+    calendar: '{years} 年节假日安排尚未录入：按工作日、休息日执行的规则目前只把周六、周日当作休息日。', calendarOpen: '去录入',
     degraded: '部分功能降级：{what}。', old: '最近 {age} 没有收到任何上报数据。', failed: '数据载入失败：{why}正在自动重试。',
   },
   degraded: { database: '数据库', broker: '设备接入', canary: '全链路自检', ledger: '数据流水', ingest: '数据接收', clock: '时钟', alerts: '警情生成', positions: '位置更新', ticks: '计时判定', lag: '处理延迟', geofence: '监管判定' },
@@ -100,6 +103,17 @@ export default {
     title: '数据核对', lead: '设备上报的每一条数据都有去处：收到 = 入库 + 依法不存 + 拒收 + 重复。', kind: '数据', received: '收到', stored: '入库', withheld: '依法不存', rejected: '拒收', duplicate: '重复', reasons: '原因', balance: '核对',
     ok: '相符', differs: '相差 {n}', total: '合计', none: '还没有收到任何数据', count: '条数', outcome: '去向', refreshed: '{time} 的数据', refresh: '刷新',
   },
+  calendar: {
+    title: '日历', lead: '国务院办公厅公布的放假与调休安排。按工作日、休息日执行的监管时段以此为准。', before: '上一年', after: '下一年', missingYear: '{year} 未录入', missing: '{year} 年的安排尚未录入，而现行规则要用到它：目前只把周六、周日当作休息日。',
+    unrecorded: '{year} 年的安排尚未录入。', source: '依据', sourceHint: '如：国办发明电〔2025〕7号', official: '与国务院办公厅通知一致', count: '放假 {off} 天，调休上班 {work} 天', recorded: '{who} 于 {time} 录入',
+    legendOff: '放假', legendWork: '调休上班', legendWeekend: '周末', import: '导入文件', readOnly: '只读：由市级工作人员录入', off: '休息', work: '上班', offMark: '休', workMark: '班', name: '节日名称', asWeekday: '按星期',
+    hint: '点击日期，在休息与上班之间切换', discard: '放弃修改', save: '保存', saved: '已保存，相关对象正在重新判定', read: '已读入 {file}，核对后请保存', leave: '修改尚未保存，确定离开吗？',
+  },
+  calendarError: {
+    bad_day: '内容有误：{where}', bad_year: '年份须在 2020 至 2100 之间', empty_name: '请填写依据（不超过 200 字）', calendar_changed: '此日历刚被他人修改。请放弃修改以载入最新内容，再重新操作。', whole_only: '日历对全市生效，由市级工作人员录入', malformed: '内容有误：{where}', too_large: '文件过大，一年的安排不会这么大',
+  },
+  schedule: { title: '监管时段', lead: '规则适用的时间。跨零点的时段从当日画到次日。', rules: '{n} 条规则', version: '第 {n} 版', tail: '（前一日延续）', closed: '全天不适用', none: '还没有时段' },
+  scheduleOn: { any: '每逢该日', workday: '仅工作日', day_off: '仅休息日' },
   obsKind: { fix: '定位', checkin: '签到', status: '设备状态', unknown: '无法解析' },
   reason: {
     no_binding: '当时未佩戴或未开通', no_authority: '不在电子定位批准期内', finer_than: '密于批准的间隔', not_enrolled: '设备未登记或已停用', malformed: '格式错误', wrong_type: '字段类型错误', missing_field: '缺少字段',

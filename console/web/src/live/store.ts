@@ -32,6 +32,7 @@ export const useLive = defineStore('live', () => {
   const now = ref(NaN); // domain milliseconds, once a second
   const dataAt = ref(NaN); // domain time of the newest observation
   const degraded = ref<string[]>([]);
+  const missingCalendars = ref<number[]>([]); // years
   const status = ref<Status>('connecting');
   const silentSince = ref(0); // machine (wall clock) milliseconds since when nothing was heard
   const loaded = ref(false);
@@ -102,6 +103,7 @@ export const useLive = defineStore('live', () => {
         setClock(m.clock, m.now);
         dataAt.value = m.data_at ? Date.parse(m.data_at) : NaN;
         degraded.value = m.degraded ?? [];
+        missingCalendars.value = m.missing_calendars ?? [];
         append(board, m.pos, []); // everything up to there was told before this beat
         break;
       case 'resync':
@@ -263,7 +265,7 @@ export const useLive = defineStore('live', () => {
   });
 
   return {
-    subjects, alerts, zones, orgs, summary, clock, now, dataAt, degraded, status, silentSince, loaded, failure, gap,
+    subjects, alerts, zones, orgs, summary, clock, now, dataAt, degraded, missingCalendars, status, silentSince, loaded, failure, gap,
     movedAt, newest, queue, stale, put, retry,
   };
 });
