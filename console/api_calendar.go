@@ -20,10 +20,11 @@ type calendarView struct {
 	RecordedAt *time.Time          `json:"recorded_at"` // null: nothing is recorded of the year
 	RecordedBy string              `json:"recorded_by"` // "": the platform itself
 	Days       []geofence.NamedDay `json:"days"`
+	Eve        []geofence.NamedDay `json:"eve,omitempty"` // of a file: days of the December before, for the calendar of their own year
 }
 
 func (s *Server) viewCalendar(r *request, c *geofence.RecordedCalendar) (calendarView, error) {
-	v := calendarView{c.Year, c.Source, c.Official, instant(c.At), "", c.Days}
+	v := calendarView{c.Year, c.Source, c.Official, instant(c.At), "", c.Days, c.Eve}
 	if v.Days == nil {
 		v.Days = []geofence.NamedDay{}
 	}
@@ -124,6 +125,9 @@ func (s *Server) putCalendar(w http.ResponseWriter, r *request) error {
 	err := s.Zones.PutCalendar(r.Context(), r.session.account.ID, geofence.CalendarSpec{Year: int(year), Source: in.Source, Official: in.Official, Days: in.Days, On: &on})
 	if err != nil {
 		return err
+	}
+	if missing, err := geofence.MissingCalendars(r.Context(), s.Pool, s.Clock.Now()); err == nil { // else with the next examination
+		s.setMissing(missing)
 	}
 	s.Log.Info("a calendar was recorded", "year", year, "account_id", int64(r.session.account.ID), "client", r.client())
 	return s.getCalendar(w, r)

@@ -47,6 +47,16 @@ func (s *Server) missing() []int {
 	return s.health.missing
 }
 
+// setMissing tells at once what a change made of it.
+func (s *Server) setMissing(years []int) {
+	s.health.mu.Lock()
+	s.health.missing = years
+	s.health.mu.Unlock()
+	s.hub.mu.Lock()
+	s.hub.missing = years
+	s.hub.mu.Unlock()
+}
+
 // missingCalendars looks which calendars are missing; while the database is away, those of the last look.
 func (s *Server) missingCalendars(ctx context.Context) []int {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)

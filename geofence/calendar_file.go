@@ -38,8 +38,8 @@ func BuiltinCalendar(year int) (CalendarSpec, bool) {
 
 // ReadCalendar reads the days of one year from the JSON of holiday-cn ({"year":2026,"papers":["…"],"days":[{"name":"元旦",
 // "date":"2026-01-01","isOffDay":true}]}) or from CSV with the columns day, off and name, where off is 1 or off for a day
-// off, 0 or work for a worked day, and a line "# source: …" names the notice. Official is for the caller to say. A *Refused
-// names what is wrong and where.
+// off, 0 or work for a worked day, and a line "# source: …" names the notice. Days of the December before are in Eve. Official
+// is for the caller to say. A *Refused names what is wrong and where.
 func ReadCalendar(r io.Reader) (CalendarSpec, error) {
 	doc, err := io.ReadAll(io.LimitReader(r, mostCalendarFile+1))
 	if err != nil {
@@ -58,7 +58,21 @@ func ReadCalendar(r io.Reader) (CalendarSpec, error) {
 	if err != nil {
 		return CalendarSpec{}, err
 	}
+	spec.split()
 	return spec, spec.checkDays()
+}
+
+// split sets aside the days of the December before: a notice may begin its New Year there.
+func (spec *CalendarSpec) split() {
+	var days []NamedDay
+	for _, d := range spec.Days {
+		if strings.HasPrefix(d.Date, strconv.Itoa(spec.Year-1)+"-12-") {
+			spec.Eve = append(spec.Eve, d)
+		} else {
+			days = append(days, d)
+		}
+	}
+	spec.Days = days
 }
 
 func readHolidayCN(doc []byte) (spec CalendarSpec, err error) {
@@ -116,9 +130,7 @@ func readCalendarCSV(doc []byte) (spec CalendarSpec, err error) {
 		if err != nil {
 			return spec, &Refused{Field: fmt.Sprintf("line %d", line), Reason: BadDay, Detail: fmt.Sprintf("%q is no date, as 2026-10-01", d.Date)}
 		}
-		if len(spec.Days) == 0 {
-			spec.Year = at.Year()
-		}
+		spec.Year = max(spec.Year, at.Year())
 		spec.Days = append(spec.Days, d)
 	}
 	if len(spec.Days) == 0 {

@@ -71,6 +71,19 @@ func TestReadCalendar_R16(t *testing.T) {
 	if again, err := ReadCalendar(&out); err != nil || again.Source != spec.Source || len(again.Days) != len(spec.Days) {
 		t.Errorf("written and read: %+v %v", again, err)
 	}
+	for _, doc := range []string{
+		"2022-12-31,1,元旦\n2023-01-01,1,元旦\n2023-01-02,1,元旦",
+		`{"year":2023,"days":[{"name":"元旦","date":"2022-12-31","isOffDay":true},{"name":"元旦","date":"2023-01-01","isOffDay":true},{"name":"元旦","date":"2023-01-02","isOffDay":true}]}`,
+	} {
+		spec, err := ReadCalendar(strings.NewReader(doc))
+		if err != nil || spec.Year != 2023 || len(spec.Days) != 2 || len(spec.Eve) != 1 || spec.Eve[0] != (NamedDay{"2022-12-31", true, "元旦"}) {
+			t.Errorf("%q: %+v %v", doc, spec, err)
+		}
+		was := RecordedCalendar{CalendarSpec: CalendarSpec{Year: 2022, Days: []NamedDay{{"2022-12-31", false, "x"}, {"2022-10-01", true, "国庆节"}}}}
+		if merged := was.WithEve(spec.Eve); len(merged.Days) != 2 || merged.Days[0] != spec.Eve[0] || was.Days[0].Name != "x" {
+			t.Errorf("%+v", merged)
+		}
+	}
 	for doc, field := range map[string]string{
 		``:                                     "file",
 		"day,off,name\n":                       "file",
@@ -79,7 +92,7 @@ func TestReadCalendar_R16(t *testing.T) {
 		"2027-01-01,1,a\n2027-01-02,perhaps,b": "line 2",
 		"2027-13-01,1,a":                       "line 1",
 		"2027-01-01,1,a\n2027-01-01,0,b":       "days[1].date",
-		"2027-01-01,1,a\n2026-12-31,0,b":       "days[1].date",
+		"2027-01-01,1,a\n2026-11-30,0,b":       "days[1].date",
 		"1999-01-01,1,a":                       "year",
 		"2027-01-01,1," + strings.Repeat("长", 41):                                  "days[0].name",
 		`{"year":2027,"days":[{"name":"元旦","date":"2027-01-01"}]}`:                 "days[0].isOffDay",

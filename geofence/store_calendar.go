@@ -3,6 +3,7 @@ package geofence
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -18,6 +19,9 @@ type CalendarSpec struct {
 	Source   string // the notice it stands in
 	Official bool
 	Days     []NamedDay
+	// Eve are days of the December before that the notice of this year is about. They belong to the calendar of their own
+	// year: PutCalendar leaves them alone, see WithEve.
+	Eve []NamedDay
 	// On is when what this change was begun on was recorded: the change is refused if that is not what is recorded now. The
 	// zero time stands for a year of which nothing was recorded; nil: whatever is recorded is replaced.
 	On *time.Time
@@ -64,6 +68,20 @@ func (spec *CalendarSpec) checkDays() error {
 		seen[d.Date] = true
 	}
 	return nil
+}
+
+// WithEve is the calendar of a year with the days that the notice of the next year is about.
+func (c *RecordedCalendar) WithEve(eve []NamedDay) CalendarSpec {
+	spec := c.CalendarSpec
+	spec.Days, spec.On = slices.Clone(spec.Days), &c.At
+	for _, d := range eve {
+		if i := slices.IndexFunc(spec.Days, func(was NamedDay) bool { return was.Date == d.Date }); i >= 0 {
+			spec.Days[i] = d
+		} else {
+			spec.Days = append(spec.Days, d)
+		}
+	}
+	return spec
 }
 
 // PutCalendar records what is ordered for a year, in place of what was recorded of it. From the first day that is another

@@ -103,7 +103,25 @@ func putCalendar(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger, spec
 		return err
 	}
 	defer closeClock()
-	if err := geofence.NewStore(pool, c).PutCalendar(ctx, 0, spec); err != nil {
+	store := geofence.NewStore(pool, c)
+	if len(spec.Eve) > 0 { // first, so that nothing is recorded where it cannot be
+		before, err := geofence.CalendarOf(ctx, pool, spec.Year-1)
+		if errors.Is(err, geofence.ErrNotFound) {
+			return fmt.Errorf("%s is of %d, whose calendar is not recorded: import it first", spec.Eve[0].Date, spec.Year-1)
+		}
+		if err != nil {
+			return err
+		}
+		if err := store.PutCalendar(ctx, 0, before.WithEve(spec.Eve)); err != nil {
+			return err
+		}
+		for _, d := range spec.Eve {
+			if _, err := fmt.Fprintf(out, "calendar %d: %s is %s now\n", spec.Year-1, d.Date, map[bool]string{true: "off", false: "worked"}[d.Off]); err != nil {
+				return err
+			}
+		}
+	}
+	if err := store.PutCalendar(ctx, 0, spec); err != nil {
 		return err
 	}
 	off, worked := countDays(spec.Days)

@@ -231,6 +231,7 @@ export interface Calendar {
   recorded_at: Instant | null; // null: nothing is recorded of the year
   recorded_by: string;
   days: NamedDay[];
+  eve?: NamedDay[]; // of a file: days of the December before
 }
 
 export interface ScheduleRow {

@@ -107,7 +107,7 @@ export default {
     title: '日历', lead: '国务院办公厅公布的放假与调休安排。按工作日、休息日执行的监管时段以此为准。', before: '上一年', after: '下一年', missingYear: '{year} 未录入', missing: '{year} 年的安排尚未录入，而现行规则要用到它：目前只把周六、周日当作休息日。',
     unrecorded: '{year} 年的安排尚未录入。', source: '依据', sourceHint: '如：国办发明电〔2025〕7号', official: '与国务院办公厅通知一致', count: '放假 {off} 天，调休上班 {work} 天', recorded: '{who} 于 {time} 录入',
     legendOff: '放假', legendWork: '调休上班', legendWeekend: '周末', import: '导入文件', readOnly: '只读：由市级工作人员录入', off: '休息', work: '上班', offMark: '休', workMark: '班', name: '节日名称', asWeekday: '按星期',
-    hint: '点击日期，在休息与上班之间切换', discard: '放弃修改', save: '保存', saved: '已保存，相关对象正在重新判定', read: '已读入 {file}，核对后请保存', leave: '修改尚未保存，确定离开吗？',
+    eve: '文件中还有上一年的日期：{days}。请在 {year} 年的日历中另行修改。', hint: '点击日期，在休息与上班之间切换', discard: '放弃修改', save: '保存', saved: '已保存，相关对象正在重新判定', read: '已读入 {file}，核对后请保存', leave: '修改尚未保存，确定离开吗？',
   },
   calendarError: {
     bad_day: '内容有误：{where}', bad_year: '年份须在 2020 至 2100 之间', empty_name: '请填写依据（不超过 200 字）', calendar_changed: '此日历刚被他人修改。请放弃修改以载入最新内容，再重新操作。', whole_only: '日历对全市生效，由市级工作人员录入', malformed: '内容有误：{where}', too_large: '文件过大，一年的安排不会这么大',
