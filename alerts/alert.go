@@ -64,6 +64,10 @@ const (
 	Other         Conclusion = "other"         // 其他: needs a text
 )
 
+// settles reports whether a conclusion is about the whole episode, however it goes on: the reason is known, or it is being
+// investigated. The others are about what was known when the alert was closed.
+func (c Conclusion) settles() bool { return c == Substantiated || c == Justified || c == Approved }
+
 // Conclusions are all of them, in the order shown.
 var Conclusions = []Conclusion{Substantiated, Justified, Approved, DeviceFault, Drift, SignalLoss, Accidental, Healed, Unverifiable, Other}
 

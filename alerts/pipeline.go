@@ -21,7 +21,7 @@ const ReaderName = "alerts"
 // pipeline is what becomes of an entry about a violation: the stages of its kind, in order, each in its own file.
 var pipeline = map[string][]stage{
 	geofence.ViolationOpenedEntry:    {stageRaise},
-	geofence.ViolationAmendedEntry:   {stageAmend},
+	geofence.ViolationAmendedEntry:   {stageAmend, stageAgain},
 	geofence.ViolationClosedEntry:    {stageEnd, stageHeal},
 	geofence.ViolationWithdrawnEntry: {stageEnd, stageHeal},
 }

@@ -12,6 +12,12 @@ func stageRaise(ctx context.Context, tx pgx.Tx, s *step) error {
 	if has, err := hasAlert(ctx, tx, v.Violation); err != nil || has {
 		return err
 	}
+	return raiseNew(ctx, tx, s)
+}
+
+// raiseNew opens an alert of the step's violation.
+func raiseNew(ctx context.Context, tx pgx.Tx, s *step) error {
+	v := s.violation
 	h, known, err := handlingOf(ctx, tx, v, s.now)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"zhijiao/geofence"
 	"zhijiao/internal/clock"
 	"zhijiao/internal/ledger"
 )
@@ -75,6 +76,8 @@ func (s *Store) Close(ctx context.Context, act Act, c Conclude) (Alert, error) {
 			// The machine may have amended it meanwhile, or a colleague noted something: whoever concludes has seen what
 			// they conclude on.
 			return false, errStale
+		case c.Conclusion == Healed && a.ViolationState == geofence.ViolationOpen:
+			return false, &FieldError{"conclusion", "still_open"}
 		case !c.FollowUpOn.IsZero() && c.FollowUpOn.Format(time.DateOnly) <= now.In(shanghai).Format(time.DateOnly):
 			return false, &FieldError{"follow_up_on", "past"}
 		}

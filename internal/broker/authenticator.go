@@ -33,6 +33,10 @@ type authenticator struct{ b *Broker }
 func (a authenticator) Check(c server.ClientAuthentication) bool {
 	b := a.b
 	opts := c.GetOpts()
+	if opts.Token != "" && subtle.ConstantTimeCompare([]byte(opts.Token), []byte(b.internal)) == 1 && c.GetOpts().Username == "" {
+		c.RegisterUser(&server.User{Username: "zhijiao"}) // ourselves, in this process: no other door takes a token
+		return true
+	}
 	client, remote := a.clientID(c.GetID()), ""
 	if addr := c.RemoteAddress(); addr != nil {
 		remote = addr.String()
@@ -57,6 +61,9 @@ func (a authenticator) decide(client, user, password string, conn uint64) (*serv
 	b := a.b
 	if client == "" {
 		return nil, ReasonProtocol
+	}
+	if !b.prepared.Load() {
+		return nil, ReasonGate
 	}
 	// A client id taken over is a session taken over: with it go its subscription and what it has not acknowledged.
 	if client != user {

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"crypto/rand"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,8 @@ type Broker struct {
 	once       sync.Once
 	fatal      atomic.Pointer[string]
 	addr       string
+	internal   string      // what we ourselves connect with, inside the process
+	prepared   atomic.Bool // the store is as it is to be: clients may come
 }
 
 // Start opens the store, sets the mapping and listens. Devices are refused until Update has said who may speak and every
@@ -53,7 +56,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	}
 	b := &Broker{
 		opts: o, log: o.Log, partition: partition, admissions: admissions{conns: map[string]admission{}},
-		reports: make(chan Violation, reportQueue), stop: make(chan struct{}), stopped: make(chan struct{}),
+		reports: make(chan Violation, reportQueue), stop: make(chan struct{}), stopped: make(chan struct{}), internal: rand.Text(),
 	}
 	b.gate = newGate(b)
 	if b.server, err = server.NewServer(b.serverOptions()); err != nil {
@@ -122,6 +125,10 @@ func (b *Broker) listen(ctx context.Context) error {
 	if !b.server.JetStreamEnabled() {
 		return errors.New("broker: JetStream did not start: see the log")
 	}
+	if err := b.forgetRetained(ctx); err != nil {
+		return err
+	}
+	b.prepared.Store(true)
 	v, err := b.server.Varz(nil)
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
