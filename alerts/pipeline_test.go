@@ -40,6 +40,36 @@ func TestWhatIsFoundLaterFoldsIntoTheEpisode(t *testing.T) {
 	}
 }
 
+// TestClosedAsNothingAndGoesOn: who closed an alert as drift is told again when the person is twice as far; who closed it as
+// approved is not; and nothing that goes on has healed.
+func TestClosedAsNothingAndGoesOn(t *testing.T) {
+	t.Parallel()
+	for conclusion, again := range map[alerts.Conclusion]bool{alerts.Drift: true, alerts.Other: true, alerts.Approved: false, alerts.Substantiated: false} {
+		b := setup(t)
+		v := b.violation(t, geofence.LeftZone, 1, "leave_city")
+		act := alerts.Act{Alert: b.only(t).ID, Account: b.zhang, Scope: b.city}
+		if _, err := b.store.Acknowledge(t.Context(), act); err != nil {
+			t.Fatal(err)
+		}
+		var field *alerts.FieldError
+		if _, err := b.store.Close(t.Context(), act, alerts.Conclude{Conclusion: alerts.Healed}); !errors.As(err, &field) || field.Reason != "still_open" {
+			t.Errorf("healed while it goes on: %v", err)
+		}
+		if _, err := b.store.Close(t.Context(), act, alerts.Conclude{Conclusion: conclusion, Text: "看过"}); err != nil {
+			t.Fatal(err)
+		}
+		v.Version, v.MarginCM = 2, 900_000
+		b.tell(t, geofence.ViolationAmendedEntry, &v)
+		var open, all int
+		if err := b.pool.QueryRow(t.Context(), "SELECT count(*) FILTER (WHERE state = 'open'), count(*) FROM alert").Scan(&open, &all); err != nil {
+			t.Fatal(err)
+		}
+		if want := 1; again && (open != want || all != 2) || !again && (open != 0 || all != 1) {
+			t.Errorf("closed as %s: %d open of %d", conclusion, open, all)
+		}
+	}
+}
+
 func TestWithdrawnWaitsForAConclusion_R55(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -102,11 +102,15 @@ func (s *Server) snapshotIn(ctx context.Context, tx pgx.Tx, scope id.Org) (v sna
 	if v.Pos, err = ledger.Head(ctx, tx); err != nil {
 		return v, err
 	}
-	at, err := s.dataAt(ctx, tx)
+	heard, err := s.heard(ctx, tx, v.Now)
 	if err != nil {
 		return v, err
 	}
-	v.DataAt = instant(at)
+	orgs, err := s.orgSet(ctx, scope)
+	if err != nil {
+		return v, err
+	}
+	v.DataAt = instant(newest(heard, orgs))
 	if v.Subjects, err = s.subjectsIn(ctx, tx, scope, v.Now); err != nil {
 		return v, err
 	}

@@ -143,7 +143,7 @@ func (c *client) write(ctx context.Context, pos int64) error {
 			if err := c.moved(&look); err != nil {
 				return err
 			}
-			told, b.Pos = b.n, pos
+			told, b.Pos, b.DataAt = b.n, pos, instant(newest(b.heard, c.orgs))
 			if err := c.send(b); err != nil {
 				return err
 			}

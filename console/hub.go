@@ -52,7 +52,7 @@ type hub struct {
 	offices  bool // who supervises whom may have changed
 	states   bool // what is open may have changed
 	lookedAt time.Time
-	dataAt   time.Time
+	heard    map[id.Org]time.Time // never changed: replaced
 	lag      time.Duration
 	examined []string
 	missing  []int // calendars
@@ -69,6 +69,7 @@ type beat struct {
 	Degraded []string   `json:"degraded"`
 	Missing  []int      `json:"missing_calendars"` // years whose days off are not recorded although rules go by them
 	n        int64
+	heard    map[id.Org]time.Time
 }
 
 func newHub(s *Server) *hub {
@@ -218,10 +219,10 @@ func (h *hub) look(ctx context.Context) {
 	h.offices, h.states = false, false
 	h.mu.Unlock()
 	f, err := places.read(ctx, h.s, offices, states)
-	var at time.Time
+	var heard map[id.Org]time.Time
 	var lag time.Duration
 	if err == nil {
-		at, err = h.s.dataAt(ctx, h.s.Pool)
+		heard, err = h.s.heard(ctx, h.s.Pool, h.s.Clock.Now())
 	}
 	if err == nil {
 		lag, err = h.s.lag(ctx, h.s.Pool, pos)
@@ -241,7 +242,7 @@ func (h *hub) look(ctx context.Context) {
 	if offices {
 		h.places.readAt = time.Now()
 	}
-	h.dataAt, h.lag, h.lookedAt = at, lag, time.Now()
+	h.heard, h.lag, h.lookedAt = heard, lag, time.Now()
 }
 
 // tell is the beat. It asks nobody, so that it comes every second whatever is away, and says so.
@@ -250,7 +251,7 @@ func (h *hub) tell(context.Context) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	stale := time.Since(h.lookedAt)
-	b := beat{Type: "beat", Now: clock.Now, Clock: clock, Pos: h.pos, DataAt: instant(h.dataAt), LagS: h.lag.Seconds(),
+	b := beat{Type: "beat", Now: clock.Now, Clock: clock, Pos: h.pos, heard: h.heard, LagS: h.lag.Seconds(),
 		Degraded: append([]string{}, h.examined...), Missing: append([]int{}, h.missing...), n: h.beat.n + 1}
 	if !h.lookedAt.IsZero() && stale > staleAfter {
 		b.LagS = max(b.LagS, stale.Seconds())

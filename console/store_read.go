@@ -103,14 +103,17 @@ func (s *Server) recordAccess(ctx context.Context, q querier, r *request, subjec
 	return nil
 }
 
-// checksToday counts the checks of the local day: asked and answered. Who checks in by their own plan was asked by the plan.
+// checksToday counts the checks of the local day: asked and answered. Who checks in by their own plan was asked by the plan,
+// and who did not check in during a window that is over was asked as well.
 func (s *Server) checksToday(ctx context.Context, q querier, scope id.Org, now time.Time) (asked, answered int, err error) {
 	err = q.QueryRow(ctx, `WITH day AS (SELECT date_trunc('day', $2::timestamptz AT TIME ZONE 'Asia/Shanghai') AT TIME ZONE 'Asia/Shanghai' AS midnight),
 		mine AS (SELECT subject_id FROM subject_office WHERE upper_inf(recorded) AND valid @> $2::timestamptz AND org_id IN (SELECT org_subtree($1))),
 		demanded AS (SELECT count(*) AS n, count(*) FILTER (WHERE state = 'answered') AS answered FROM check_demand, day
 			WHERE asked_at >= midnight AND asked_at <= $2 AND state <> 'withdrawn' AND subject_id IN (SELECT subject_id FROM mine)),
-		planned AS (SELECT count(*) AS n FROM check_in, day WHERE at >= midnight AND at <= $2 AND answers IS NULL AND subject_id IN (SELECT subject_id FROM mine))
-		SELECT d.n + p.n, d.answered + p.n FROM demanded d, planned p`,
+		planned AS (SELECT count(*) AS n FROM check_in, day WHERE at >= midnight AND at <= $2 AND answers IS NULL AND subject_id IN (SELECT subject_id FROM mine)),
+		missed AS (SELECT count(*) AS n FROM violation, day WHERE kind = 'check_missed' AND state <> 'withdrawn' AND opened_at >= midnight AND opened_at <= $2
+			AND subject_id IN (SELECT subject_id FROM mine))
+		SELECT d.n + p.n + m.n, d.answered + p.n FROM demanded d, planned p, missed m`,
 		int64(scope), now).Scan(&asked, &answered)
 	return asked, answered, err
 }

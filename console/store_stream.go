@@ -42,17 +42,34 @@ func (s *Server) orgSet(ctx context.Context, root id.Org) (map[id.Org]bool, erro
 	return out, nil
 }
 
-// dataAt is the domain time at which any device of a person was last heard; zero: never. The canary speaks all the time and
-// does not count: that our own path works says nothing of the people's devices.
-func (s *Server) dataAt(ctx context.Context, q querier) (time.Time, error) {
-	var at *time.Time
-	if err := q.QueryRow(ctx, "SELECT max(heard_at) FROM device_health JOIN device USING (device_id) WHERE model <> 'canary'").Scan(&at); err != nil {
-		return time.Time{}, fmt.Errorf("read when data came last: %w", err)
+// heard is the domain time at which any device of the people of each office was last heard. An office whose devices are all
+// silent is not told that data is fresh because others' is; nor does the canary count, which is bound to nobody.
+func (s *Server) heard(ctx context.Context, q querier, now time.Time) (map[id.Org]time.Time, error) {
+	rows, err := q.Query(ctx, `SELECT o.org_id, max(h.heard_at) FROM device_health h
+		JOIN binding b ON b.device_id = h.device_id AND upper_inf(b.recorded) AND b.valid @> $1::timestamptz
+		JOIN subject_office o ON o.subject_id = b.subject_id AND upper_inf(o.recorded) AND o.valid @> $1::timestamptz
+		WHERE h.heard_at IS NOT NULL GROUP BY o.org_id`, now)
+	if err != nil {
+		return nil, fmt.Errorf("read when data came last: %w", err)
 	}
-	if at == nil {
-		return time.Time{}, nil
+	out := map[id.Org]time.Time{}
+	var org id.Org
+	var at time.Time
+	_, err = pgx.ForEachRow(rows, []any{&org, &at}, func() error { out[org] = at.UTC(); return nil })
+	if err != nil {
+		return nil, fmt.Errorf("read when data came last: %w", err)
 	}
-	return at.UTC(), nil
+	return out, nil
+}
+
+// newest is the latest of what was heard of the offices somebody may see; zero: never.
+func newest(heard map[id.Org]time.Time, orgs map[id.Org]bool) (at time.Time) {
+	for org, t := range heard {
+		if orgs[org] && t.After(at) {
+			at = t
+		}
+	}
+	return at
 }
 
 // lag is the age of the oldest ledger entry that the alerts, or this process's streams (told up to pos), have not taken in.

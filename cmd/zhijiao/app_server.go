@@ -50,7 +50,7 @@ func (a *App) startCore(context.Context) error {
 	tail := alerts.NewTail(a.pool, a.listener, a.clock, a.log, ledger.NewMetrics(a.registry), alerts.NewMetrics(a.registry))
 	a.work.run("alerts", tail.Run)
 	a.work.run("sweep", a.sweep)
-	a.health.set("database", a.pool.Ping)
+	a.health.set("database", a.checkDatabase)
 	a.health.set("ledger", a.checkLedger)
 	a.health.set("accounting", a.checkAccounting)
 	return nil

@@ -53,11 +53,20 @@ func (h *health) list() []console.Check {
 	return out
 }
 
+// checkDatabase is a fault when the database does not answer. Why it does not is for the log: anybody may ask for health.
+func (a *App) checkDatabase(ctx context.Context) error {
+	if err := a.pool.Ping(ctx); err != nil {
+		a.log.Warn("the database does not answer", "err", err)
+		return errors.New("it does not answer")
+	}
+	return nil
+}
+
 // checkLedger is a fault when alerts are late.
 func (a *App) checkLedger(ctx context.Context) error {
 	waits, err := oldestUnread(ctx, a.pool, alerts.ReaderName)
 	if err != nil {
-		return err
+		return errors.New("the ledger cannot be read")
 	}
 	if waits > alertsLate {
 		return fmt.Errorf("the reader that raises alerts is %s behind", waits.Round(time.Second))
@@ -69,7 +78,7 @@ func (a *App) checkLedger(ctx context.Context) error {
 func (a *App) checkAccounting(ctx context.Context) error {
 	counts, err := devices.LoadCounts(ctx, a.pool)
 	if err != nil {
-		return err
+		return errors.New("the counts cannot be read")
 	}
 	if open := counts.Open(); open != 0 {
 		return fmt.Errorf("received and accounted for differ by %d observations", open)

@@ -120,7 +120,7 @@ func newDevice(person int, wristband bool, o *Options) *device {
 	if wristband {
 		d.next = o.Start.Add(time.Duration(d.r.Int64N(int64(o.Interval))))
 	} else {
-		d.next = nextCheckIn(d.r, o.Start.Add(-1)) // the window that begins now is one
+		d.next = firstCheckIn(d.r, o.Start)
 	}
 	d.operator = operators[0].code
 	if n := person * 7 % 10; n >= operators[0].share { // spread, so that a small world has every operator too
@@ -196,10 +196,22 @@ func (d *device) under(t time.Time, kinds ...what) *effect {
 	return nil
 }
 
-// nextCheckIn is the next of three checks a day, at a time that cannot be guessed within its window of lawful hours
-// (R64): morning, afternoon, evening.
+// windows are the lawful hours in which checks are made: morning, afternoon, evening.
+var windows = [3][2]float64{{8, 11}, {13, 16}, {17.5, 20.5}}
+
+// firstCheckIn is the first check of somebody who begins at an instant: within the window that is open then, if one is.
+func firstCheckIn(r *rand.Rand, start time.Time) time.Time {
+	hours := start.Sub(midnight(start)).Hours()
+	for _, w := range windows {
+		if hours >= w[0] && hours < w[1]-0.25 {
+			return start.Add(time.Duration(r.Float64() * (w[1] - hours) * float64(time.Hour))).UTC().Truncate(time.Second)
+		}
+	}
+	return nextCheckIn(r, start)
+}
+
+// nextCheckIn is the next of three checks a day, at a time that cannot be guessed within its window (R64).
 func nextCheckIn(r *rand.Rand, after time.Time) time.Time {
-	windows := [3][2]float64{{8, 11}, {13, 16}, {17.5, 20.5}}
 	today := midnight(after)
 	for day := 0; ; day++ {
 		for _, w := range windows {
@@ -246,7 +258,8 @@ func (d *device) observe(p *person, t time.Time, kind devices.Kind) devices.Obse
 	q := where.offset(east, north)
 	speed := 0.0
 	if moving {
-		speed = 1 + 4*d.r.Float64()
+		before, _ := p.at(t.Add(-10 * time.Second))
+		speed = max(0, before.metres(where)/10+0.3*d.r.NormFloat64())
 	}
 	sats := -1
 	if method == devices.MethodGNSS {

@@ -2,7 +2,7 @@
 import type zh from './zh-CN';
 
 const en: typeof zh = {
-  app: { name: 'Zhijiao', centre: 'Smart Correction Centre' },
+  app: { name: 'Zhijiao', centre: 'Correction centre' },
   nav: { wall: 'Wall', alerts: 'Alerts', calendar: 'Calendar', data: 'Accounting', logout: 'Log out', theme: 'Light or dark', language: '中文', keys: 'Keys' },
   login: {
     title: 'Log in', name: 'Account', password: 'Password', submit: 'Log in', submitting: 'Logging in…',
@@ -37,7 +37,7 @@ const en: typeof zh = {
     calendar: 'The days off of {years} are not recorded: rules that go by workdays take Saturdays and Sundays for the only days off.', calendarOpen: 'Record them',
     degraded: 'Running degraded: {what}.', old: 'No data at all for {age}.', failed: 'Loading failed: {why} Trying again.',
   },
-  degraded: { database: 'database', broker: 'device broker', canary: 'self-test of the whole path', ledger: 'ledger', ingest: 'intake', clock: 'clock', alerts: 'alerting', positions: 'positions', ticks: 'timers', lag: 'processing is late', geofence: 'evaluation' },
+  degraded: { database: 'database', broker: 'device broker', canary: 'self-test of the whole path', ledger: 'ledger', ingest: 'intake', clock: 'clock', alerts: 'alerting', positions: 'positions', ticks: 'timers', lag: 'processing is late', accounting: 'accounting', geofence: 'evaluation' },
   sound: {
     on: 'Sound on', blocked: 'No sound yet', missing: 'No sound device', muted: 'Muted', banner: 'The browser does not allow sound yet: new alerts will be silent.', enable: 'Turn sound on',
     missingBanner: 'This machine cannot make sound: new alerts are silent, watch the screen.', test: 'Test sound', mute: 'Mute for 5 minutes', unmute: 'Unmute', mutedFor: 'Muted until {time}',
@@ -87,10 +87,10 @@ const en: typeof zh = {
     closeText: 'What was found', closePlaceholder: 'How it was checked, and on what grounds', followUp: 'Check again on', followUpHint: 'What could not be verified needs a date to check again', closeSubmit: 'Close alert', cancel: 'Cancel',
     takeHint: 'Names and phones are shown to whoever is in charge', holder: '{name} took charge at {time}', closedBy: '{name} closed it at {time}', healedAt: 'Healed and closed by itself at {time}', followUpOn: 'Check again on {date}',
     conflictTaken: '{name} took charge of this alert at {time}.', conflictClosed: '{name} closed this alert at {time}.', conflictOther: 'This alert was just changed. The newest state is loaded; look at it before you act.', mine: 'You',
-    timeline: 'History', evidence: 'Evidence', person: 'Subject', phone: 'Phone', contacts: 'Contacts', masked: 'Take charge to see name and phones', call: 'Call', name: 'Name', basis: 'Legal basis', rule: 'Rule', ruleText: '{kind} · version {version}',
+    timeline: 'History', evidence: 'Evidence', person: 'Subject', phone: 'Phone', contacts: 'Contacts', masked: 'Take charge to see name and phones', maskedClosed: 'The alert is closed: name and phones are no longer shown', gone: 'There is no such alert', goneHint: 'The number is wrong, or it is not in your part of the organisation.', call: 'Call', name: 'Name', basis: 'Legal basis', rule: 'Rule', ruleText: '{kind} · version {version}',
     zone: 'Zone', zoneText: '{name} · version {version}', thresholds: 'Thresholds', engine: 'Engine', fixTable: 'Fixes and verdicts', time: 'Time', verdict: 'Verdict', margin: 'To boundary', accuracy: 'Accuracy', method: 'Method', speed: 'Speed', battery: 'Battery',
     marginOut: '{d} outside', marginIn: '{d} inside', late: 'Found from late data: verify first', review: 'From backlog: no siren, to be reviewed', dueIn: 'left', overdueBy: 'late', noFixes: 'No fix to show', noEvidence: 'This condition rests on no fixes', strip: 'Accuracy · battery · speed', flagged: 'doubtful, not judged',
-    required: 'required', textNeeded: 'Say what was found when no other conclusion fits', conclusionNeeded: 'Choose a conclusion', followUpNeeded: 'A date is needed when nobody could verify', followUpPast: 'The date must lie after today', noteNeeded: 'Write something', saved: 'Noted', taken: 'You are in charge', done: 'Closed',
+    required: 'required', textNeeded: 'Say what was found when no other conclusion fits', stillHolds: 'It goes on. If it grows worse after closing, you will be told again.', conclusionNeeded: 'Choose a conclusion', followUpNeeded: 'A date is needed when nobody could verify', followUpPast: 'The date must lie after today', noteNeeded: 'Write something', saved: 'Noted', taken: 'You are in charge', done: 'Closed',
     prev: 'Previous', next: 'Next', back: 'Back to the list', documentNo: 'Document', opened: 'Began', decided: 'Found', ended: 'Ended', factsTitle: 'Grounds', seconds: '{n} s',
     useConfirm: 'Other', holderOnly: 'Closed by whoever is in charge; note why if you close it for them', heldByOther: '{name} is in charge of this alert',
   },
