@@ -39,6 +39,8 @@ type Options struct {
 	// a time (machine time; a minute when zero). nil: never.
 	Backlog    func() bool
 	HoldAtMost time.Duration
+	// Hears reports that what devices say would reach us. nil: always.
+	Hears func() bool
 	// Listener wakes the timers when a fact was recorded: each is in the ledger. nil: polling alone.
 	Listener *ledger.Listener
 	// A subject whose past is to be derived again is left alone until nothing more came for Settled (250 ms when zero), but
@@ -74,6 +76,9 @@ func New(o Options) (*Engine, error) {
 	}
 	if o.Backlog == nil {
 		o.Backlog = func() bool { return false }
+	}
+	if o.Hears == nil {
+		o.Hears = func() bool { return true }
 	}
 	if o.HoldAtMost == 0 {
 		o.HoldAtMost = defaultHoldAtMost

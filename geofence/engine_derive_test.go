@@ -86,3 +86,33 @@ func TestFactThatReachesBackIsDerivedAgain_R29(t *testing.T) {
 	p.want(1, "violation WHERE state = 'withdrawn'")
 	p.want(1, "ledger WHERE kind = 'violation.withdrawn' AND body -> 'why' ->> 'what' = 'zone' AND (body -> 'why' ->> 'entity_id')::bigint = $1", p.zone)
 }
+
+// TestDeafAfterAStart_R36: a server that was down for hours calls nobody silent when it starts: the interval is recorded,
+// silence is counted from its end, and a start right after another records nothing.
+func TestDeafAfterAStart_R36(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	s := p.wearer("W1")
+	p.rule(geofence.RuleSpec{Subject: s, Kind: geofence.Silence, Basis: "positioning"})
+	begin := func() geofence.Interval {
+		deaf, err := p.newEngine().Begin(t.Context())
+		p.ok(err)
+		return deaf
+	}
+	begin()
+	p.observe(p.fix("W1", noon, 0))
+	p.derive()
+	if deaf := begin(); !deaf.Until.IsZero() {
+		t.Errorf("deaf %v although somebody listened", deaf)
+	}
+	up := noon.Add(3 * time.Hour)
+	p.clock.Step(up)
+	if deaf := begin(); !deaf.From.Equal(noon) || !deaf.Until.Equal(up) {
+		t.Errorf("deaf %v to %v", deaf.From, deaf.Until)
+	}
+	p.want(1, "deaf WHERE cause = 'server_down'")
+	p.tick(up.Add(20 * time.Minute))
+	p.want(0, "violation WHERE kind = 'device_silent'")
+	p.tick(up.Add(40 * time.Minute))
+	p.want(1, "violation WHERE kind = 'device_silent' AND opened_at = $1", up)
+}

@@ -38,6 +38,11 @@ const listeningEvery = 10 * time.Second
 // Begin notes that this process listens from now on. Where nobody did for more than a minute before, that was an interval
 // in which we were deaf: it is recorded, and nobody was silent in it. Call it before anything is taken in.
 func (e *Engine) Begin(ctx context.Context) (deaf Interval, err error) {
+	return e.hearsAgain(ctx, "server_down")
+}
+
+// hearsAgain is Begin, whyever nobody listened.
+func (e *Engine) hearsAgain(ctx context.Context, cause string) (deaf Interval, err error) {
 	err = pgx.BeginFunc(ctx, e.o.Pool, func(tx pgx.Tx) error {
 		now := e.o.Clock.Now()
 		var last *time.Time
@@ -51,7 +56,7 @@ func (e *Engine) Begin(ctx context.Context) (deaf Interval, err error) {
 			return nil
 		}
 		deaf = Interval{last.UTC(), now}
-		if _, err := tx.Exec(ctx, `INSERT INTO deaf (during, cause) VALUES (tstzrange($1, $2), 'server_down') ON CONFLICT DO NOTHING`, deaf.From, deaf.Until); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO deaf (during, cause) VALUES (tstzrange($1, $2), $3) ON CONFLICT DO NOTHING`, deaf.From, deaf.Until, cause); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `SELECT facts_changed(array_agg(subject_id), $1) FROM subject_state HAVING count(*) > 0`, now)

@@ -26,11 +26,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	failing := false
 	var noted time.Time
 	for ctx.Err() == nil {
-		if time.Since(noted) >= listeningEvery {
-			if err := listens(ctx, e.o.Pool, e.o.Clock.Now()); err == nil {
-				noted = time.Now()
-			}
-		}
+		e.listen(ctx, &noted)
 		e.hold(ctx)
 		n, err := e.Tick(ctx)
 		if ctx.Err() != nil {
@@ -58,6 +54,24 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.sleep(ctx, recorded)
 	}
 	return nil
+}
+
+// listen notes from time to time that we hear. When we did not for long, the broker was away: that is an interval in which
+// nobody was silent. Both on machine time: a fast clock makes nobody deaf.
+func (e *Engine) listen(ctx context.Context, noted *time.Time) {
+	away := time.Since(*noted)
+	if away < listeningEvery || !e.o.Hears() {
+		return
+	}
+	var err error
+	if !noted.IsZero() && away >= deafAfter {
+		_, err = e.hearsAgain(ctx, "broker_away")
+	} else {
+		err = listens(ctx, e.o.Pool, e.o.Clock.Now())
+	}
+	if err == nil {
+		*noted = time.Now()
+	}
 }
 
 // derive derives the past of one subject again, if any waits for it.

@@ -30,11 +30,11 @@ const (
 )
 
 // startCore builds what decides, and what makes work of it.
-func (a *App) startCore(context.Context) error {
+func (a *App) startCore(ctx context.Context) error {
 	a.supervision = supervision.NewStore(a.pool, a.clock, a.keys)
 	a.zones = geofence.NewStore(a.pool, a.clock)
 	a.alerts = alerts.NewStore(a.pool, a.clock)
-	o := geofence.Options{Pool: a.pool, Clock: a.clock, Keys: a.keys, Backlog: a.backlog, Listener: a.listener, Log: a.log, Register: a.registry}
+	o := geofence.Options{Pool: a.pool, Clock: a.clock, Keys: a.keys, Backlog: a.backlog, Hears: a.hears, Listener: a.listener, Log: a.log, Register: a.registry}
 	if a.plan.stepped {
 		o.Settled, o.Patience = notByItself, notByItself
 	}
@@ -43,6 +43,9 @@ func (a *App) startCore(context.Context) error {
 		return err
 	}
 	a.engine = engine
+	if _, err := engine.Begin(ctx); err != nil {
+		return err
+	}
 	a.work = newBackground(a.fail)
 	a.stops.push("core", a.work.stop)
 	a.registry.MustRegister(devices.NewCollector(a.pool, a.log), geofence.NewCalendarCollector(a.pool, a.clock, a.log))
@@ -60,6 +63,12 @@ func (a *App) startCore(context.Context) error {
 func (a *App) backlog() bool {
 	in := a.reading.Load()
 	return in == nil || in.Ready() != nil || in.Backlog()
+}
+
+// hears tells the engine that what devices say would reach us.
+func (a *App) hears() bool {
+	in := a.reading.Load()
+	return in != nil && in.Ready() == nil
 }
 
 // sweep removes what has been kept long enough.

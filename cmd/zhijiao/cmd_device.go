@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"zhijiao/cmd/zhijiao/config"
+	"zhijiao/devices"
+	"zhijiao/internal/crypto"
+	"zhijiao/supervision"
+)
+
+func newDeviceCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "device", Short: "Wristbands and phones: enrol them, give them secrets, bind them to people", Args: cobra.NoArgs}
+	cmd.AddCommand(newDeviceAddCommand(), newDeviceSecretCommand(), newDeviceRevokeCommand(), newDeviceBindCommand())
+	return cmd
+}
+
+// withDevices runs what a device command does, in one transaction, at an instant of domain time.
+func withDevices(cmd *cobra.Command, do func(ctx context.Context, tx pgx.Tx, d *deviceDesk) error) error {
+	cfg, log, err := loadConfig(cmd)
+	if err != nil {
+		return err
+	}
+	return currentDatabase(cmd.Context(), cfg, log, func(ctx context.Context, pool *pgxpool.Pool) error {
+		return deviceWork(ctx, cfg, pool, log, do)
+	})
+}
+
+// deviceDesk is what device commands work with.
+type deviceDesk struct {
+	pool *pgxpool.Pool
+	keys crypto.Provider
+	now  time.Time
+	org  *supervision.Store
+}
+
+func deviceWork(ctx context.Context, cfg *config.Config, pool *pgxpool.Pool, log *slog.Logger, do func(ctx context.Context, tx pgx.Tx, d *deviceDesk) error) error {
+	keys, err := openKeys(ctx, cfg, log, pool)
+	if err != nil {
+		return err
+	}
+	c, closeClock, err := openClock(ctx, pool, log)
+	if err != nil {
+		return err
+	}
+	defer closeClock()
+	d := &deviceDesk{pool, keys, c.Now(), supervision.NewStore(pool, c, keys)}
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return do(ctx, tx, d) })
+}
+
+func newDeviceAddCommand() *cobra.Command {
+	var class, model, org string
+	cmd := &cobra.Command{
+		Use:   "add SERIAL --class wristband --org 岳口",
+		Short: "Enrol a device, and print its secret once",
+		Long: `Enter a wristband or a phone into the registry and print the secret it connects with: it is nowhere else. Client id and user name
+are the serial. Until the device is bound to somebody, what it says is counted and not stored. A running server lets it in within
+a second.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if class != string(devices.Wristband) && class != string(devices.Phone) {
+				return fmt.Errorf("--class: %q is neither wristband nor phone", class)
+			}
+			return withDevices(cmd, func(ctx context.Context, tx pgx.Tx, d *deviceDesk) error {
+				e := devices.Enrolment{Serial: devices.Serial(args[0]), Class: devices.Class(class), Model: model, At: d.now}
+				var err error
+				if e.Org, err = findOrg(ctx, d.org, org); err != nil {
+					return err
+				}
+				made, err := devices.Enrol(ctx, tx, d.keys, e)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "serial  %s\nsecret  %s\n", made.Serial, made.Secret)
+				return err
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&class, "class", "", "wristband or phone (required)")
+	f.StringVar(&model, "model", "unknown", "model, for statistics and faults")
+	f.StringVar(&org, "org", "", "organisation that keeps it: name, short name or code (required)")
+	for _, name := range []string{"class", "org"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // the flag is defined above
+		}
+	}
+	return cmd
+}
+
+func newDeviceSecretCommand() *cobra.Command {
+	var keep bool
+	cmd := &cobra.Command{
+		Use:   "secret SERIAL",
+		Short: "Give a device a new secret, and print it once; earlier ones end",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withDevices(cmd, func(ctx context.Context, tx pgx.Tx, d *deviceDesk) error {
+				device, err := knownDevice(ctx, tx, args[0])
+				if err != nil {
+					return err
+				}
+				secret, err := devices.IssueSecret(ctx, tx, d.keys, device.ID, d.now, !keep)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "serial  %s\nsecret  %s\n", device.Serial, secret)
+				return err
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&keep, "keep", false, "leave earlier secrets good until the device has the new one")
+	return cmd
+}
+
+func newDeviceRevokeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "revoke SERIAL",
+		Short: "End a device: it cannot connect, and what it observes from now on is not stored",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withDevices(cmd, func(ctx context.Context, tx pgx.Tx, d *deviceDesk) error {
+				device, err := knownDevice(ctx, tx, args[0])
+				if err != nil {
+					return err
+				}
+				return devices.Revoke(ctx, tx, device.ID, d.now)
+			})
+		},
+	}
+}
+
+func newDeviceBindCommand() *cobra.Command {
+	var number, every string
+	cmd := &cobra.Command{
+		Use:   "bind SERIAL --to TM-00001 --every 1m",
+		Short: "Have a device speak for somebody from now on (佩戴, 开通)",
+		Long: `Bind a device to somebody under supervision, by local number, from now on. A wristband needs an approval of electronic positioning
+that is in force (社区矫正法 29): without one this is refused. --every is how often it is expected to tell where it is.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			interval, err := time.ParseDuration(every)
+			if err != nil || interval < time.Second || interval > 7*24*time.Hour {
+				return fmt.Errorf("--every: a duration from 1s to 168h, such as 1m or 8h")
+			}
+			return withDevices(cmd, func(ctx context.Context, tx pgx.Tx, d *deviceDesk) error {
+				device, err := knownDevice(ctx, tx, args[0])
+				if err != nil {
+					return err
+				}
+				subject, err := subjectByNumber(ctx, d.pool, number)
+				if err != nil {
+					return err
+				}
+				if subject == 0 {
+					return fmt.Errorf("--to: nobody has the number %q", number)
+				}
+				_, err = devices.Bind(ctx, tx, devices.NewBinding{Device: device.ID, Subject: subject, Interval: interval, From: d.now, At: d.now})
+				return err
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&number, "to", "", "local number of the person (required)")
+	f.StringVar(&every, "every", "1m", "how often it is expected to tell where it is")
+	if err := cmd.MarkFlagRequired("to"); err != nil {
+		panic(err) // the flag is defined above
+	}
+	return cmd
+}
+
+func knownDevice(ctx context.Context, tx pgx.Tx, serial string) (devices.Device, error) {
+	d, err := devices.Find(ctx, tx, devices.Serial(serial))
+	if errors.Is(err, devices.ErrUnknownDevice) {
+		return d, fmt.Errorf("no device %q is enrolled", serial)
+	}
+	return d, err
+}
