@@ -96,7 +96,8 @@ type Alert struct {
 	RaisedAt       time.Time
 	DueAt          time.Time // to be taken charge of by
 	ViolationState geofence.ViolationState
-	Review         bool // from backlog: review, not siren (R36)
+	Review         bool              // from backlog: review, not siren (R36)
+	Outage         geofence.OutageID // it stands under this incident, while that goes on; 0: under none
 	AcknowledgedBy id.Account
 	AcknowledgedAt time.Time
 	ClosedBy       id.Account // 0 on a closed alert: it healed by itself

@@ -61,6 +61,14 @@ func (r *Reader) handle(ctx context.Context, tx pgx.Tx, entries []ledger.Entry) 
 	var out []ledger.Entry
 	r.raised = r.raised[:0]
 	for _, e := range entries {
+		if outageStages[e.Kind] != nil {
+			more, err := r.outage(ctx, tx, &e)
+			if err != nil {
+				return err
+			}
+			out = append(out, more...)
+			continue
+		}
 		stages := pipeline[e.Kind]
 		if len(stages) == 0 {
 			continue

@@ -30,6 +30,9 @@ func raiseNew(ctx context.Context, tx pgx.Tx, s *step) error {
 		return err
 	}
 	a := raise(v, h, allowed, s.now)
+	if err := underOutage(ctx, tx, &a); err != nil {
+		return err
+	}
 	if err := insertAlert(ctx, tx, &a); err != nil {
 		return err
 	}

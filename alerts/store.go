@@ -24,13 +24,13 @@ type Querier interface {
 
 const columns = `a.alert_id, a.violation_id, a.subject_id, a.org_id, a.kind, a.channel, a.class, a.legal_basis, a.state, a.version,
 	a.opened_at, a.raised_at, a.due_at, a.violation_state, a.review, coalesce(a.acknowledged_by, 0), a.acknowledged_at,
-	coalesce(a.closed_by, 0), a.closed_at, coalesce(a.conclusion, ''), a.follow_up_on`
+	coalesce(a.closed_by, 0), a.closed_at, coalesce(a.conclusion, ''), a.follow_up_on, coalesce(a.outage_id, 0)`
 
 func scan(row pgx.CollectableRow) (a Alert, err error) {
 	var acknowledged, closed, followUp *time.Time
 	err = row.Scan(&a.ID, &a.Violation, &a.Subject, &a.Org, &a.Kind, &a.Channel, &a.Class, &a.Basis, &a.State, &a.Version,
 		&a.OpenedAt, &a.RaisedAt, &a.DueAt, &a.ViolationState, &a.Review, &a.AcknowledgedBy, &acknowledged,
-		&a.ClosedBy, &closed, &a.Conclusion, &followUp)
+		&a.ClosedBy, &closed, &a.Conclusion, &followUp, &a.Outage)
 	for to, from := range map[*time.Time]*time.Time{&a.AcknowledgedAt: acknowledged, &a.ClosedAt: closed, &a.FollowUpOn: followUp} {
 		if from != nil {
 			*to = from.UTC()
@@ -92,10 +92,10 @@ func hasAlert(ctx context.Context, q Querier, v geofence.ViolationID) (has bool,
 
 func insertAlert(ctx context.Context, tx pgx.Tx, a *Alert) error {
 	return tx.QueryRow(ctx, `INSERT INTO alert (violation_id, subject_id, org_id, kind, channel, class, legal_basis, state, version,
-			opened_at, raised_at, due_at, violation_state, review)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING alert_id`,
+			opened_at, raised_at, due_at, violation_state, review, outage_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, nullif($15::bigint, 0)) RETURNING alert_id`,
 		int64(a.Violation), int64(a.Subject), int64(a.Org), string(a.Kind), string(a.Channel), string(a.Class), a.Basis, string(a.State), a.Version,
-		a.OpenedAt, a.RaisedAt, a.DueAt, string(a.ViolationState), a.Review).Scan(&a.ID)
+		a.OpenedAt, a.RaisedAt, a.DueAt, string(a.ViolationState), a.Review, int64(a.Outage)).Scan(&a.ID)
 }
 
 // lockOfViolation locks the newest alert of a violation; nil when it has none.

@@ -44,6 +44,8 @@ func (s *Server) failWith(w http.ResponseWriter, r *http.Request, err error) {
 		p = problem{http.StatusUnprocessableEntity, field.Reason, field.Field, nil}
 	case errors.As(err, &refused) && refused.Reason == geofence.CalendarChanged:
 		p = problem{http.StatusConflict, string(refused.Reason), refused.Field, nil}
+	case errors.As(err, &refused) && (refused.Reason == geofence.NoSuchOutage || refused.Reason == geofence.NoSuchSubject): // or not in scope: the two are not told apart
+		p = problem{http.StatusNotFound, "not_found", "", nil}
 	case errors.As(err, &refused):
 		p = problem{http.StatusUnprocessableEntity, string(refused.Reason), refused.Field, nil}
 	case errors.As(err, &tooLarge):

@@ -25,7 +25,7 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 	}
 	for _, rt := range b.server.RouteTable() {
 		path := rt.Path
-		for _, name := range []string{"{alert}", "{subject}", "{year}"} {
+		for _, name := range []string{"{alert}", "{subject}", "{year}", "{outage}"} {
 			path = strings.ReplaceAll(path, name, "999999")
 		}
 		if strings.Contains(path, "{") {
@@ -108,7 +108,7 @@ func TestOneOfficeSeesNothingOfAnother(t *testing.T) {
 	b.at(t, b.li, 113.0915, 30.5111, now)
 	own := b.raise(t, b.zhao)
 
-	paths := strings.NewReplacer("{alert}", itoa(int64(foreign)), "{subject}", itoa(int64(b.li)))
+	paths := strings.NewReplacer("{alert}", itoa(int64(foreign)), "{subject}", itoa(int64(b.li)), "{outage}", "1")
 	for _, rt := range b.server.RouteTable() {
 		if rt.Path == "/api/login" || rt.Path == "/api/logout" || rt.Path == "/ws" {
 			continue
@@ -118,6 +118,12 @@ func TestOneOfficeSeesNothingOfAnother(t *testing.T) {
 			body = map[string]any{"version": 1}
 			if strings.HasSuffix(rt.Path, "note") {
 				body = map[string]any{"text": "x"}
+			}
+			if strings.HasSuffix(rt.Path, "verify") || strings.HasSuffix(rt.Path, "end") {
+				body = map[string]any{}
+			}
+			if strings.HasSuffix(rt.Path, "verify") {
+				body = map[string]any{"note": ""}
 			}
 			if strings.HasSuffix(rt.Path, "attachment") {
 				body = map[string]any{"what": "reset_confirmed", "how": "seen"}

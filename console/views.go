@@ -57,6 +57,7 @@ type alertView struct {
 	RaisedAt       time.Time    `json:"raised_at"`
 	DueAt          time.Time    `json:"due_at"`
 	Review         bool         `json:"review"`
+	Outage         int64        `json:"outage_id,omitempty"` // it stands under this incident
 	ViolationState string       `json:"violation_state"`
 	AcknowledgedBy *accountRef  `json:"acknowledged_by"`
 	AcknowledgedAt *time.Time   `json:"acknowledged_at"`
@@ -148,7 +149,7 @@ func (s *Server) viewAlerts(ctx context.Context, q querier, list []alerts.Alert)
 		view := alertView{
 			ID: int64(a.ID), Subject: subjectRef{int64(a.Subject), p.Label()}, Org: officeRef{int64(a.Org), p.OfficeShort}, Kind: string(a.Kind),
 			Channel: string(a.Channel), Class: a.Class, State: a.State, Version: a.Version, OpenedAt: a.OpenedAt, RaisedAt: a.RaisedAt, DueAt: a.DueAt,
-			Review: a.Review, ViolationState: string(a.ViolationState), AcknowledgedBy: account(a.AcknowledgedBy), AcknowledgedAt: instant(a.AcknowledgedAt),
+			Review: a.Review, Outage: int64(a.Outage), ViolationState: string(a.ViolationState), AcknowledgedBy: account(a.AcknowledgedBy), AcknowledgedAt: instant(a.AcknowledgedAt),
 			ClosedBy: account(a.ClosedBy), ClosedAt: instant(a.ClosedAt), Conclusion: given(string(a.Conclusion)), LegalBasis: bases[a.Basis],
 		}
 		if !a.FollowUpOn.IsZero() {

@@ -64,6 +64,7 @@ type Engine struct {
 	cache   *cache
 	wake    chan struct{} // capacity 1: a timer may be due earlier than the loop thinks
 
+	outageFront  time.Time // up to when it was looked here whether an area is away
 	companyFront time.Time // up to where rules about several people were last judged here
 }
 

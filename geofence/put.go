@@ -66,6 +66,8 @@ const (
 	NoRelation      Reason = "no_relation"   // none recorded of these two, or it lacks the consent
 	NoSuchSchedule  Reason = "no_such_schedule"
 	NeedsSchedule   Reason = "needs_schedule"
+	NoSuchOutage    Reason = "no_such_outage"
+	OutageOpen      Reason = "outage_open"
 	BadSchedule     Reason = "bad_schedule"
 	BadYear         Reason = "bad_year"
 	BadDay          Reason = "bad_day"          // of a calendar: no date, of another year, or there twice

@@ -68,12 +68,14 @@ var ErrNotDrained = errors.New("not yet quiet")
 // clock on only then.
 func Drained(ctx context.Context, q Querier, t time.Time) error {
 	var timers, commands, dirty, companies int64
+	var looked bool
 	var behind *string
 	err := q.QueryRow(ctx, `SELECT (SELECT count(*) FROM subject_state WHERE next_due <= $1), (SELECT count(*) FROM command WHERE next_at <= $1),
 		(SELECT count(*) FROM subject_state WHERE dirty_from IS NOT NULL),
 		(SELECT count(*) FROM company_state WHERE at < $2 OR dirty_from IS NOT NULL) + (SELECT count(*) FROM company_late),
-		(SELECT string_agg(reader, ', ' ORDER BY reader) FROM ledger_cursor WHERE pos < (SELECT coalesce(max(pos), 0) FROM ledger))`, t, companyMark(t)).
-		Scan(&timers, &commands, &dirty, &companies, &behind)
+		(SELECT at >= $3 FROM outage_front),
+		(SELECT string_agg(reader, ', ' ORDER BY reader) FROM ledger_cursor WHERE pos < (SELECT coalesce(max(pos), 0) FROM ledger))`, t, companyMark(t), outageMark(t)).
+		Scan(&timers, &commands, &dirty, &companies, &looked, &behind)
 	switch {
 	case err != nil:
 		return fmt.Errorf("look for what is still to be done: %w", err)
@@ -81,6 +83,8 @@ func Drained(ctx context.Context, q Querier, t time.Time) error {
 		return fmt.Errorf("%w: timers of %d subjects are due", ErrNotDrained, timers)
 	case dirty > 0:
 		return fmt.Errorf("%w: the past of %d subjects is to be derived again", ErrNotDrained, dirty)
+	case !looked:
+		return fmt.Errorf("%w: nobody has looked yet whether an area is away", ErrNotDrained)
 	case companies > 0:
 		return fmt.Errorf("%w: %d rules about several people are to be judged", ErrNotDrained, companies)
 	case behind != nil:

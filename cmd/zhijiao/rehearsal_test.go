@@ -28,6 +28,7 @@ var evidence = map[string][]string{
 	"dwelt":          {"dwelt"},
 	"near":           {"near"},
 	"gathered":       {"gathered"},
+	"area_outage":    {}, // is told as an incident, not as an alert
 }
 
 // alerted is an alert as the test looks at it.
@@ -60,6 +61,25 @@ func alertsOf(t testing.TB, app *App) []alerted {
 	return list
 }
 
+// areaAway is an outage as the test looks at it.
+type areaAway struct {
+	Key          string
+	Since, Until time.Time
+}
+
+func outagesOf(t testing.TB, app *App) []areaAway {
+	t.Helper()
+	rows, err := app.pool.Query(t.Context(), `SELECT key, since, coalesce(ended_at, '9999-01-01') FROM outage WHERE scope = 'operator'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[areaAway])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
 // tells reports whether an alert is about a misdeed: of the right kind and person, and there while it went on.
 func tells(a *alerted, m *simulate.Truth) bool {
 	return (a.Person == m.Person || slices.Contains(m.With, serialOf(a.Person))) && slices.Contains(evidence[m.Kind], a.Kind) &&
@@ -86,7 +106,7 @@ func met(w *simulate.World, a *alerted) bool {
 
 // hold holds alerts against the truth: everything that what was sent could show has its alert, and every 报警 is about
 // something that was.
-func hold(t testing.TB, w *simulate.World, truth []simulate.Truth, raised []alerted) {
+func hold(t testing.TB, w *simulate.World, truth []simulate.Truth, raised []alerted, away []areaAway) {
 	t.Helper()
 	visible, told, beyond := 0, 0, map[string]int{}
 	for i := range truth {
@@ -99,7 +119,9 @@ func hold(t testing.TB, w *simulate.World, truth []simulate.Truth, raised []aler
 			continue
 		}
 		visible++
-		if slices.ContainsFunc(raised, func(a alerted) bool { return tells(&a, m) }) {
+		if m.Kind == "area_outage" && slices.ContainsFunc(away, func(a areaAway) bool {
+			return a.Key == m.Operator && a.Since.Before(m.Until) && a.Until.After(m.From)
+		}) || slices.ContainsFunc(raised, func(a alerted) bool { return tells(&a, m) }) {
 			told++
 		} else {
 			t.Errorf("no alert: person %d (%s) %s, %s to %s, %d fixes", m.Person, m.Serial, m.Deed, clocked(m.From), clocked(m.Until), m.Fixes)
@@ -137,7 +159,7 @@ func TestAWeekOfEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d people, %d with wristbands, lived %d days in %v", r.people, r.wristbands, r.days, time.Since(began).Round(time.Second))
-	hold(t, r.lived, truth, alertsOf(t, app))
+	hold(t, r.lived, truth, alertsOf(t, app), outagesOf(t, app))
 	counts, err := devices.LoadCounts(t.Context(), app.pool)
 	if err != nil {
 		t.Fatal(err)

@@ -91,7 +91,7 @@ func TestEveryMisdeedHasItsAlert_AndNobodyElseAnAlarm(t *testing.T) {
 			t.Errorf("%s %s: %s; the test needs another hour", m.Serial, m.Deed, m.Why)
 		}
 	}
-	hold(t, r.lived, truth, alertsOf(t, app))
+	hold(t, r.lived, truth, alertsOf(t, app), nil)
 	counts, err := devices.LoadCounts(t.Context(), app.pool)
 	if err != nil {
 		t.Fatal(err)

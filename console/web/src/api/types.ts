@@ -76,6 +76,8 @@ export interface Alert {
   raised_at: Instant;
   due_at: Instant;
   review: boolean;
+  /** The reminder stands under this incident (an area that is away), and not in the queue. */
+  outage_id?: Id;
   violation_state: 'open' | 'closed' | 'withdrawn';
   acknowledged_by: Person | null;
   acknowledged_at: Instant | null;
@@ -271,3 +273,20 @@ export type ServerMessage =
   | { type: 'beat'; now: Instant; clock: Clock; pos: number; data_at: Instant | null; lag_s?: number; degraded?: string[] | null; missing_calendars?: number[] | null }
   | { type: 'resync' }
   | { type: 'bye'; reason: string };
+
+/** An area that is or was away, and who could not be verified meanwhile. */
+export interface Outage {
+  id: Id;
+  scope: 'operator' | 'town' | 'cell';
+  key: string;
+  name: string;
+  declared: boolean;
+  expected: number;
+  silent: number;
+  held: number;
+  since: Instant;
+  opened_at: Instant;
+  ended_at: Instant | null;
+  note?: string;
+  people: { subject: { id: Id; label: string }; since: Instant; verified_at: Instant | null; how?: string; by: { id: Id; display_name: string } | null; note?: string }[];
+}

@@ -3,7 +3,7 @@ import type zh from './zh-CN';
 
 const en: typeof zh = {
   app: { name: 'Zhijiao', centre: 'Correction centre' },
-  nav: { wall: 'Wall', alerts: 'Alerts', calendar: 'Calendar', data: 'Accounting', logout: 'Log out', theme: 'Light or dark', language: '中文', keys: 'Keys' },
+  nav: { wall: 'Wall', alerts: 'Alerts', outages: 'Areas away', calendar: 'Calendar', data: 'Accounting', logout: 'Log out', theme: 'Light or dark', language: '中文', keys: 'Keys' },
   login: {
     title: 'Log in', name: 'Account', password: 'Password', submit: 'Log in', submitting: 'Logging in…',
     lead: 'Supervision in community correction', showPassword: 'Show password', hidePassword: 'Hide password',
@@ -28,6 +28,14 @@ const en: typeof zh = {
   month: { 1: 'January', 2: 'February', 3: 'March', 4: 'April', 5: 'May', 6: 'June', 7: 'July', 8: 'August', 9: 'September', 10: 'October', 11: 'November', 12: 'December' },
   ago: { s: '{n} s ago', min: '{n} min ago', h: '{n} h ago', d: '{n} d ago' },
   span: { s: '{n} s', min: '{n} min', h: '{n} h', d: '{n} d' },
+  outage: {
+    title: 'Area away', over: 'Area back', on: 'away', line: '{silent} of {expected} silent since {time}', held: '{n} reminders stand under it', toCheck: '{n} people to check again', declare: 'Declare an area away', scope: 'Scope', which: 'Which', note: 'Note, e.g. power cut, works of the operator',
+    keyNeeded: 'Say which area is away', none: 'No area was away in the last seven days', noneHint: 'When most devices of an operator, a town or a cell fall silent together, it is found by itself; a known power cut can be declared.', byOfficer: 'declared', byData: 'found: {silent} of {expected} silent', end: 'It is back',
+    who: 'Subject', silentSince: 'Silent since', verified: 'Checked again', verify: 'Verified', verifyNote: 'How, e.g. at home by telephone', howHeard: 'device told a place', howOfficer: 'by {name}', nobody: 'Nobody who could not be verified',
+    lead: 'Meanwhile everybody’s own clock runs on; reminders alone stand under the incident. Leaving an area, entering a prohibited place and opened straps are told as ever. Afterwards what still holds comes back to the queue, and whoever was not verified is checked one by one.',
+  },
+  outageScope: { operator: 'Operator', town: 'Town', cell: 'Cell' },
+  operator: { 46000: 'China Mobile', 46001: 'China Unicom', 46011: 'China Telecom', 46015: 'China Broadnet' },
   unit: { m: 'm', km: 'km', kmh: 'km/h' },
   clock: { simulated: 'Simulated time ×{rate}', stepped: 'Simulated time · stepped', rehearsal: 'Rehearsal', note: 'Not real time; the data are a rehearsal' },
   stream: {
@@ -65,7 +73,7 @@ const en: typeof zh = {
   },
   act: {
     raised: 'Alert raised', amended: 'More evidence', violation_closed: 'Condition ended', withdrawn: 'Withdrawn', acknowledged: 'Taken charge of', noted: 'Note', closed: 'Closed', healed: 'Healed and closed by itself',
-    viewed: 'Viewed', opened: 'Condition began', decided: 'Found by the platform', platform: 'Platform',
+    held: 'Put under an area that is away', released: 'Area back: reminded again', viewed: 'Viewed', opened: 'Condition began', decided: 'Found by the platform', platform: 'Platform',
   },
   wall: {
     inSupervision: 'Supervised', wristbands: 'Wristbands', silent: '{n} offline', phones: 'Phones', checks: 'Checks today', raised24: 'Alerts, 24 h', queue: 'Open alerts', calm: 'No open alerts', more: '{n} more',

@@ -1,7 +1,7 @@
 // 简体中文. The shape of this catalogue is the shape of all: en.ts is checked against it by the compiler and a test.
 export default {
   app: { name: '智矫', centre: '智慧矫正中心' },
-  nav: { wall: '大屏', alerts: '警情', calendar: '日历', data: '数据核对', logout: '退出登录', theme: '切换明暗', language: 'English', keys: '按键说明' },
+  nav: { wall: '大屏', alerts: '警情', outages: '区域中断', calendar: '日历', data: '数据核对', logout: '退出登录', theme: '切换明暗', language: 'English', keys: '按键说明' },
   login: {
     title: '登录', name: '账号', password: '密码', submit: '登录', submitting: '正在登录…',
     lead: '社区矫正对象监管平台', showPassword: '显示密码', hidePassword: '隐藏密码',
@@ -26,6 +26,14 @@ export default {
   month: { 1: '1 月', 2: '2 月', 3: '3 月', 4: '4 月', 5: '5 月', 6: '6 月', 7: '7 月', 8: '8 月', 9: '9 月', 10: '10 月', 11: '11 月', 12: '12 月' },
   ago: { s: '{n} 秒前', min: '{n} 分钟前', h: '{n} 小时前', d: '{n} 天前' },
   span: { s: '{n} 秒', min: '{n} 分钟', h: '{n} 小时', d: '{n} 天' },
+  outage: {
+    title: '区域中断', over: '区域中断已结束', on: '中断中', line: '{silent}/{expected} 离线，自 {time}', held: '{n} 条提醒并入', toCheck: '{n} 人待补核查', declare: '申报区域中断', scope: '范围', which: '哪一个', note: '说明，如：停电、运营商割接',
+    keyNeeded: '请选择或填写中断的区域', none: '近七日没有区域中断', noneHint: '同一运营商、乡镇或基站下多数设备同时离线时，平台会自动识别；已知停电或割接时可申报。', byOfficer: '人工申报', byData: '按数据识别：{silent}/{expected} 离线', end: '结束中断',
+    who: '对象', silentSince: '离线自', verified: '补核查', verify: '已核实', verifyNote: '如何核实，如：电话核实在家', howHeard: '设备已恢复定位', howOfficer: '{name} 核实', nobody: '没有无法核实的对象',
+    lead: '中断期间各人自身的计时照常进行，仅提醒并入本事项；越界、进入禁区与拆卸不受影响。结束后仍持续的提醒恢复到队列，未核实者须逐人补核查。',
+  },
+  outageScope: { operator: '运营商', town: '乡镇', cell: '基站' },
+  operator: { 46000: '中国移动', 46001: '中国联通', 46011: '中国电信', 46015: '中国广电' },
   unit: { m: '米', km: '公里', kmh: '公里/小时' },
   clock: { simulated: '模拟时间 ×{rate}', stepped: '模拟时间 · 步进', rehearsal: '演练环境', note: '非真实时间，数据为演练' },
   stream: {
@@ -63,7 +71,7 @@ export default {
   },
   act: {
     raised: '生成警情', amended: '情形更新', violation_closed: '情形结束', withdrawn: '撤回', acknowledged: '受理', noted: '记录', closed: '办结', healed: '自行恢复，自动办结',
-    viewed: '查看', opened: '异常情形发生', decided: '平台判定', platform: '平台',
+    viewed: '查看', held: '并入区域中断', released: '中断结束，恢复提醒', opened: '异常情形发生', decided: '平台判定', platform: '平台',
   },
   wall: {
     inSupervision: '在矫', wristbands: '腕带', silent: '离线 {n}', phones: '手机', checks: '今日核查', raised24: '24 小时警情', queue: '待处理警情', calm: '无待处理警情', more: '另有 {n} 条',

@@ -52,7 +52,7 @@ export const useLive = defineStore('live', () => {
   let missed: { since: number; alerts: number; until: number } | null = null;
   let lastTick = 0;
 
-  const queue = computed(() => [...alerts.values()].sort(byUrgency));
+  const queue = computed(() => [...alerts.values()].filter((a) => !a.outage_id).sort(byUrgency));
   const stale = computed(() => loaded.value && status.value !== 'live');
 
   function changed(c: Change): void {
