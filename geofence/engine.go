@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -64,8 +65,8 @@ type Engine struct {
 	cache   *cache
 	wake    chan struct{} // capacity 1: a timer may be due earlier than the loop thinks
 
-	outageFront  time.Time // up to when it was looked here whether an area is away
-	companyFront time.Time // up to where rules about several people were last judged here
+	outageFront  atomic.Int64 // up to when it was looked here whether an area is away: seconds since 1970
+	companyFront atomic.Int64 // up to where rules about several people were last judged here
 }
 
 var _ Observer = (*Engine)(nil)

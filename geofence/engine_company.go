@@ -33,11 +33,11 @@ func (e *Engine) Companies(ctx context.Context) (bool, error) {
 
 func (e *Engine) companies(ctx context.Context, settled time.Duration) (bool, error) {
 	mark := companyMark(e.o.Clock.Now())
-	if e.companyFront.Before(mark) {
+	if e.companyFront.Load() < mark.Unix() {
 		if err := moveCompanyFront(ctx, e.o.Pool, mark); err != nil {
 			return false, err
 		}
-		e.companyFront = mark
+		e.companyFront.Store(mark.Unix())
 	}
 	if err := spreadCompanyLate(ctx, e.o.Pool, settled, e.o.Patience); err != nil {
 		return false, err

@@ -30,7 +30,7 @@ func townKey(office id.Org) string {
 // it looked.
 func (e *Engine) Outages(ctx context.Context) (bool, error) {
 	mark := outageMark(e.o.Clock.Now())
-	if !e.outageFront.Before(mark) || !e.o.Hears() {
+	if e.outageFront.Load() >= mark.Unix() || !e.o.Hears() {
 		return false, nil // who hears nothing himself calls no area silent
 	}
 	err := e.transact(ctx, "outage", func(ctx context.Context, tx pgx.Tx, _ error) error {
@@ -42,7 +42,7 @@ func (e *Engine) Outages(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("look for areas that are away: %w", err)
 	}
-	e.outageFront = mark
+	e.outageFront.Store(mark.Unix())
 	return true, nil
 }
 

@@ -196,6 +196,8 @@ func TestSilenceOutlivesTheProgram(t *testing.T) {
 	p.tick(noon.Add(time.Hour))
 	p.want(1, "violation WHERE kind = 'device_silent' AND state = 'open' AND opened_at = $1", noon)
 	p.derive() // the binding was recorded after it began
+	_, err := p.engine.Outages(t.Context())
+	p.ok(err)
 	if err := geofence.Drained(t.Context(), p.pool, noon.Add(time.Hour)); err != nil {
 		t.Errorf("everything has fired, and Drained says %v", err)
 	}
