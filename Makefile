@@ -76,9 +76,10 @@ bench: setup-test build bin/withpg ## geometry and evaluation on one core; the w
 faults: setup-test build bin/withpg ## kill -9 of server, database and broker, again and again
 	@bin/withpg env ZHIJIAO_TEST_FAULTS=20 go test -race -run 'Kill|Crash|Fault' -count 1 -timeout 60m -v ./...
 
-check-long: setup-test build bin/withpg ## replay all of the shared traces, and hold the geometry against PostGIS 40 times as long
+check-long: setup-test build bin/withpg ## 500 people for a week, all of the shared traces, the properties of event order and the geometry for long
 	@bin/withpg env ZHIJIAO_TEST_LONG=1 go test -run '_R30|_R31' -count 1 -timeout 30m -v ./geofence
-	@bin/withpg env ZHIJIAO_TEST_LONG=1 go test -run '^TestReplaySharedTraces' -count 1 -timeout 30m -v ./cmd/zhijiao
+	@go test -run '_R36' -count 1 -timeout 60m ./geofence -rapid.checks=20000
+	@bin/withpg env ZHIJIAO_TEST_LONG=1 go test -run '^TestReplaySharedTraces|^TestAWeekOfEverything' -count 1 -timeout 30m -v ./cmd/zhijiao
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME (30s)

@@ -14,7 +14,7 @@ import (
 
 // outageOf is the outage that goes on in which somebody is listed and was not verified; 0: none.
 func outageOf(ctx context.Context, tx pgx.Tx, s id.Subject) (o geofence.OutageID, err error) {
-	err = tx.QueryRow(ctx, `SELECT outage_id FROM outage_person JOIN outage o USING (outage_id) WHERE subject_id = $1 AND o.ended_at IS NULL AND verified_at IS NULL
+	err = tx.QueryRow(ctx, `SELECT outage_id FROM outage_person JOIN outage o USING (outage_id) WHERE subject_id = $1 AND o.ended_at IS NULL AND verified_how IS DISTINCT FROM 'heard'
 		ORDER BY outage_id LIMIT 1`, s).Scan(&o)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil

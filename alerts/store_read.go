@@ -126,10 +126,10 @@ type Counts struct {
 	ByOrg   map[id.Org]int
 }
 
-// OpenCounts counts what is not closed in the scope.
+// OpenCounts counts what is not closed in the scope, and does not stand under an incident.
 func (s *Store) OpenCounts(ctx context.Context, q Querier, scope id.Org) (Counts, error) {
 	c := Counts{map[Class]int{}, map[id.Org]int{}}
-	rows, err := q.Query(ctx, "SELECT class, org_id, count(*) FROM alert WHERE state <> 'closed' AND org_id IN (SELECT org_subtree($1)) GROUP BY 1, 2", int64(scope))
+	rows, err := q.Query(ctx, "SELECT class, org_id, count(*) FROM alert WHERE state <> 'closed' AND outage_id IS NULL AND org_id IN (SELECT org_subtree($1)) GROUP BY 1, 2", int64(scope))
 	if err != nil {
 		return c, fmt.Errorf("count open alerts: %w", err)
 	}

@@ -12,6 +12,7 @@ type engineMetrics struct {
 	effects *prometheus.CounterVec
 	held    prometheus.Gauge
 	past    *prometheus.CounterVec
+	outages *prometheus.GaugeVec
 }
 
 func newEngineMetrics(reg prometheus.Registerer) *engineMetrics {
@@ -26,9 +27,11 @@ func newEngineMetrics(reg prometheus.Registerer) *engineMetrics {
 			Help: "1 while timers wait for observations that are not taken in yet."}),
 		past: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "zhijiao_engine_derived_total",
 			Help: "Of the past that was derived again: subjects, observations judged, entries that tell of a difference; sightings that rules about several people judged."}, []string{"what"}),
+		outages: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "zhijiao_outages",
+			Help: "Areas that are away, and people who could not be verified and were not checked again yet."}, []string{"what"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.seconds, m.retries, m.effects, m.held, m.past)
+		reg.MustRegister(m.outages, m.seconds, m.retries, m.effects, m.held, m.past)
 	}
 	return m
 }

@@ -65,7 +65,11 @@ func (e *Engine) lookAtAreas(ctx context.Context, tx pgx.Tx, mark time.Time) err
 	for k := range standing {
 		keys = append(keys, k)
 	}
-	opens, stand := Areas(list, keys, mark)
+	ended, err := lastEnded(ctx, tx)
+	if err != nil {
+		return err
+	}
+	opens, stand := Areas(list, keys, ended, mark)
 	var entries []ledger.Entry
 	for i := range opens {
 		entry, err := openOutage(ctx, tx, &opens[i], mark)
@@ -83,6 +87,12 @@ func (e *Engine) lookAtAreas(ctx context.Context, tx pgx.Tx, mark time.Time) err
 	}
 	if err := verifyHeard(ctx, tx, mark); err != nil {
 		return err
+	}
+	if areas, people, err := countOutages(ctx, tx, mark); err != nil {
+		return err
+	} else {
+		e.metrics.outages.WithLabelValues("areas").Set(float64(areas))
+		e.metrics.outages.WithLabelValues("people").Set(float64(people))
 	}
 	return ledger.Append(ctx, tx, entries...)
 }

@@ -101,7 +101,7 @@ func (t *Track) against(p *Params, m Mark) bool {
 // fixes, which err beyond what they claim, it takes as many as open a violation, unless the channel is sparse and will be
 // asked again. idle: nothing is open.
 func (t *Track) inFavour(p *Params, m Mark, idle, sparse bool) {
-	t.Doubts, t.DoubtAt = 0, time.Time{}
+	t.Doubt = nil
 	if idle && len(t.Breach) == 0 {
 		t.Return = t.Return[:0]
 		return // where one is supposed to be
@@ -118,9 +118,10 @@ func (t *Track) inFavour(p *Params, m Mark, idle, sparse bool) {
 func (t *Track) coarse(m Mark) {
 	t.Return = t.Return[:0]
 	if m.Method == devices.MethodWiFi {
-		if t.Doubts++; t.Doubts == 1 {
-			t.DoubtAt = m.At
+		if t.Doubt == nil {
+			t.Doubt = &Doubt{At: m.At}
 		}
+		t.Doubt.Count++
 	}
 }
 
@@ -193,9 +194,9 @@ func (b breach) further(e *evaluation, r *Rule, rs *RuleState, class devices.Cla
 func (b breach) doubt(e *evaluation, r *Rule, rs *RuleState, t *Track, class devices.Class, m Mark) {
 	t.coarse(m)
 	p := &r.Params
-	anew := t.Doubts >= p.Count && rs.AskedAt.Before(t.DoubtAt)
-	if b.unsure && rs.Open == "" && t.Doubts > p.Count && m.At.Sub(t.DoubtAt) >= p.AskWithin+p.Grace {
-		at := later(t.DoubtAt, rs.ClosedAt)
+	anew := t.Doubt != nil && t.Doubt.Count >= p.Count && rs.AskedAt.Before(t.Doubt.At)
+	if b.unsure && rs.Open == "" && t.Doubt != nil && t.Doubt.Count > p.Count && m.At.Sub(t.Doubt.At) >= p.AskWithin+p.Grace {
+		at := later(t.Doubt.At, rs.ClosedAt)
 		rs.opens(Unverified, class, at)
 		e.open(r, Unverified, class, at, withFixes(m))
 	}
@@ -354,8 +355,8 @@ func (b breach) rejudge(e *evaluation, r *Rule, rs *RuleState) {
 		sparse := r.Params.sparse(bound.Interval)
 		was := *t
 		*t = b.again(z, &r.Params, recent, rs.Open == "", sparse)
-		if t.Doubts > 0 && was.Doubts > 0 { // they began before what is remembered
-			t.Doubts, t.DoubtAt = max(t.Doubts, was.Doubts), earlier(t.DoubtAt, was.DoubtAt)
+		if t.Doubt != nil && was.Doubt != nil { // they began before what is remembered
+			t.Doubt.Count, t.Doubt.At = max(t.Doubt.Count, was.Doubt.Count), earlier(t.Doubt.At, was.Doubt.At)
 		}
 		n := len(t.Breach)
 		stale := n > 0 && e.at.Sub(t.Breach[n-1].At) > r.Params.LateAfter

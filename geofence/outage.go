@@ -30,6 +30,7 @@ type Watched struct {
 	Cell     string
 	Every    time.Duration
 	Heard    time.Time
+	Deaf     time.Duration // of the time since, in which we did not listen ourselves
 }
 
 // The thresholds of an outage, and those of its end: policy, the same for every area (R128).
@@ -40,11 +41,16 @@ const (
 	outageOpens   = 60               // per cent of those expected
 	outageEnds    = 30               // fewer per cent than this end it
 	outageHundred = 100
+	// outageFresh is how recent the silence must be that makes an area be away: who has been silent for longer is a matter of their
+	// own, and counts neither way.
+	outageFresh = time.Hour
+	// outageForgotten is how long what an officer declared holds at most: a word that was forgotten must not hold reminders.
+	outageForgotten = 24 * time.Hour
 )
 
 // silent reports whether a device has been silent at t for longer than a pause.
 func (w *Watched) silent(t time.Time) bool {
-	return t.Sub(w.Heard) > max(outageSilent, outageFactor*w.Every)
+	return t.Sub(w.Heard)-w.Deaf > max(outageSilent, outageFactor*w.Every)
 }
 
 // OutageKey names an area.
@@ -69,9 +75,19 @@ func (a *AreaState) Since() time.Time {
 	return since
 }
 
-// opens reports whether so many of an area are silent that it is the area.
-func (a *AreaState) opens() bool {
-	return len(a.Silent) >= outageFewest && outageHundred*len(a.Silent) >= outageOpens*a.Expected
+// opens reports whether so many of an area fell silent of late that it is the area. Silence from before the area was last
+// said to be back makes it away no second time.
+func (a *AreaState) opens(ended, t time.Time) bool {
+	fresh, expected := 0, a.Expected
+	for i := range a.Silent {
+		switch w := &a.Silent[i]; {
+		case t.Sub(w.Heard)-w.Deaf > outageFresh:
+			expected--
+		case w.Heard.After(ended):
+			fresh++
+		}
+	}
+	return fresh >= outageFewest && outageHundred*fresh >= outageOpens*expected
 }
 
 // Holds reports whether an area that was away still is.
@@ -80,8 +96,9 @@ func (a *AreaState) Holds() bool {
 }
 
 // Areas says which areas are away at t: those that open, and those that are open already whatever their state. Pure; the
-// order of the list does not matter. Who is silent in an area that is away is not counted again in a narrower one.
-func Areas(list []Watched, open []OutageKey, t time.Time) (opens, stand []AreaState) {
+// order of the list does not matter. Who is silent in an area that is away is not counted again in a narrower one. ended is when
+// areas were last said to be back.
+func Areas(list []Watched, open []OutageKey, ended map[OutageKey]time.Time, t time.Time) (opens, stand []AreaState) {
 	list = slices.Clone(list)
 	slices.SortFunc(list, func(a, b Watched) int {
 		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Device, b.Device))
@@ -96,7 +113,7 @@ func Areas(list []Watched, open []OutageKey, t time.Time) (opens, stand []AreaSt
 					continue
 				case standing:
 					stand = append(stand, g)
-				case g.opens():
+				case g.opens(ended[g.OutageKey], t):
 					opens = append(opens, g)
 				default:
 					continue

@@ -104,9 +104,13 @@ func (rs *RuleState) closes(at time.Time) {
 type Track struct {
 	Breach []Mark `json:"breach,omitempty"` // consecutive independent fixes on the wrong side
 	Return []Mark `json:"return,omitempty"` // consecutive independent fixes back on the right side
-	// Wi-Fi fixes on the wrong side since one on the right side: how many, and the first.
-	Doubts  int       `json:"doubts,omitempty"`
-	DoubtAt time.Time `json:"doubt,omitzero"`
+	Doubt  *Doubt `json:"doubt,omitempty"`  // nil: none
+}
+
+// Doubt is Wi-Fi fixes on the wrong side since one on the right side: how many, and the first.
+type Doubt struct {
+	Count int       `json:"n"`
+	At    time.Time `json:"at"`
 }
 
 // Pending is a demand for a confirming fix.
@@ -166,7 +170,7 @@ func (s *State) clone() State {
 		rs := &c.Rules[i]
 		rs.Ask = copied(rs.Ask)
 		for k := range rs.Track {
-			rs.Track[k] = Track{slices.Clone(rs.Track[k].Breach), slices.Clone(rs.Track[k].Return), rs.Track[k].Doubts, rs.Track[k].DoubtAt}
+			rs.Track[k] = Track{slices.Clone(rs.Track[k].Breach), slices.Clone(rs.Track[k].Return), copied(rs.Track[k].Doubt)}
 		}
 	}
 	return c

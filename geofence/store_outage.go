@@ -27,7 +27,8 @@ func claimOutages(ctx context.Context, tx pgx.Tx, mark time.Time) error {
 // not hear ourselves counts for nobody's silence.
 func loadWatched(ctx context.Context, tx pgx.Tx, t time.Time) ([]Watched, error) {
 	rows, err := tx.Query(ctx, `SELECT b.subject_id, b.device_id, o.org_id, coalesce(h.operator, ''), coalesce(h.cell, ''), b.interval_s,
-		greatest(h.heard_at, lower(b.valid), lower(a.valid), (SELECT max(upper(during)) FROM deaf WHERE upper(during) <= $1))
+		greatest(h.heard_at, lower(b.valid)),
+		coalesce((SELECT sum(extract(epoch FROM upper(during) - greatest(lower(during), h.heard_at))) FROM deaf WHERE upper(during) > h.heard_at AND upper(during) <= $1), 0)::float8
 		FROM binding b JOIN authority a ON a.subject_id = b.subject_id AND upper_inf(a.recorded) AND a.valid @> $1::timestamptz
 		JOIN subject_office o ON o.subject_id = b.subject_id AND upper_inf(o.recorded) AND o.valid @> $1::timestamptz
 		LEFT JOIN device_health h USING (device_id)
@@ -37,7 +38,9 @@ func loadWatched(ctx context.Context, tx pgx.Tx, t time.Time) ([]Watched, error)
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (w Watched, err error) {
 		var every int
-		err = row.Scan(&w.Subject, &w.Device, &w.Office, &w.Operator, &w.Cell, &every, &w.Heard)
+		var deaf float64
+		err = row.Scan(&w.Subject, &w.Device, &w.Office, &w.Operator, &w.Cell, &every, &w.Heard, &deaf)
+		w.Deaf = time.Duration(deaf * float64(time.Second))
 		w.Every, w.Heard = time.Duration(every)*time.Second, w.Heard.UTC()
 		return w, err
 	})
@@ -47,21 +50,37 @@ func loadWatched(ctx context.Context, tx pgx.Tx, t time.Time) ([]Watched, error)
 	return list, nil
 }
 
+// lastEnded is when areas were last said to be back.
+func lastEnded(ctx context.Context, tx pgx.Tx) (map[OutageKey]time.Time, error) {
+	rows, err := tx.Query(ctx, `SELECT scope, key, max(ended_at) FROM outage WHERE ended_at IS NOT NULL GROUP BY scope, key`)
+	if err != nil {
+		return nil, fmt.Errorf("read outages: %w", err)
+	}
+	out := map[OutageKey]time.Time{}
+	var k OutageKey
+	var at time.Time
+	if _, err := pgx.ForEachRow(rows, []any{&k.Scope, &k.Key, &at}, func() error { out[k] = at.UTC(); return nil }); err != nil {
+		return nil, fmt.Errorf("read outages: %w", err)
+	}
+	return out, nil
+}
+
 // openOutageRow is an outage that goes on.
 type openOutageRow struct {
 	id       OutageID
 	declared bool
+	opened   time.Time
 }
 
 func openOutages(ctx context.Context, tx pgx.Tx) (map[OutageKey]openOutageRow, error) {
-	rows, err := tx.Query(ctx, `SELECT outage_id, scope, key, cause = 'declared' FROM outage WHERE ended_at IS NULL ORDER BY outage_id FOR UPDATE`)
+	rows, err := tx.Query(ctx, `SELECT outage_id, scope, key, cause = 'declared', opened_at FROM outage WHERE ended_at IS NULL ORDER BY outage_id FOR UPDATE`)
 	if err != nil {
 		return nil, fmt.Errorf("read outages: %w", err)
 	}
 	out := map[OutageKey]openOutageRow{}
 	var k OutageKey
 	var r openOutageRow
-	if _, err := pgx.ForEachRow(rows, []any{&r.id, &k.Scope, &k.Key, &r.declared}, func() error { out[k] = r; return nil }); err != nil {
+	if _, err := pgx.ForEachRow(rows, []any{&r.id, &k.Scope, &k.Key, &r.declared, &r.opened}, func() error { out[k] = r; return nil }); err != nil {
 		return nil, fmt.Errorf("read outages: %w", err)
 	}
 	return out, nil
@@ -88,7 +107,9 @@ func listPeople(ctx context.Context, tx pgx.Tx, o OutageID, silent []Watched) ([
 	}
 	rows, err := tx.Query(ctx, `INSERT INTO outage_person (outage_id, subject_id, device_id, silent_since)
 		SELECT DISTINCT ON (s) $1::bigint, s, d, t FROM unnest($2::bigint[], $3::bigint[], $4::timestamptz[]) AS v (s, d, t) ORDER BY s, t
-		ON CONFLICT (outage_id, subject_id) DO NOTHING RETURNING subject_id`, o, subjects, list, since)
+		ON CONFLICT (outage_id, subject_id) DO UPDATE SET silent_since = excluded.silent_since, device_id = excluded.device_id,
+			verified_at = NULL, verified_how = NULL, verified_by = NULL, note = ''
+		WHERE outage_person.verified_how = 'heard' AND outage_person.verified_at <= excluded.silent_since RETURNING subject_id`, o, subjects, list, since)
 	if err != nil {
 		return nil, fmt.Errorf("list who cannot be verified: %w", err)
 	}
@@ -99,9 +120,10 @@ func listPeople(ctx context.Context, tx pgx.Tx, o OutageID, silent []Watched) ([
 	return fresh, nil
 }
 
-// goOnOutage lists who fell silent since, and ends what is over; what an officer declared ends by an officer alone.
+// goOnOutage lists who fell silent since, and ends what is over; what an officer declared ends by an officer, or when it was
+// forgotten.
 func goOnOutage(ctx context.Context, tx pgx.Tx, r openOutageRow, a *AreaState, now time.Time) ([]ledger.Entry, error) {
-	if !a.Holds() && !r.declared {
+	if !a.Holds() && !r.declared || r.declared && now.Sub(r.opened) >= outageForgotten {
 		entry, err := endOutage(ctx, tx, r.id, 0, now)
 		return []ledger.Entry{entry}, err
 	}
@@ -138,16 +160,23 @@ func endOutage(ctx context.Context, tx pgx.Tx, o OutageID, by id.Account, now ti
 	return outageEntry(OutageEndedEntry, b, 2, now)
 }
 
-// verifyHeard notes who told a place since they fell silent, and is not known to be apart from the device: nobody has to check
+// verifyHeard notes who told a place after they had been silent for long enough to be listed, and is not known to be apart from the device: nobody has to check
 // them again. Whoever is not heard stays on the list for a week.
 func verifyHeard(ctx context.Context, tx pgx.Tx, now time.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE outage_person p SET verified_at = c.fix_at, verified_how = 'heard' FROM outage o, current_position c
-		WHERE o.outage_id = p.outage_id AND c.subject_id = p.subject_id AND p.verified_at IS NULL AND c.fix_at > p.silent_since AND NOT c.detached
-		AND (o.ended_at IS NULL OR o.ended_at > $1::timestamptz - interval '7 days')`, now)
+		WHERE o.outage_id = p.outage_id AND c.subject_id = p.subject_id AND p.verified_at IS NULL AND c.fix_at > p.silent_since + make_interval(secs => $2) AND NOT c.detached
+		AND (o.ended_at IS NULL OR o.ended_at > $1::timestamptz - interval '7 days')`, now, outageSilent.Seconds())
 	if err != nil {
 		return fmt.Errorf("note who was heard: %w", err)
 	}
 	return nil
+}
+
+// countOutages counts areas that are away and people who are to be checked again.
+func countOutages(ctx context.Context, tx pgx.Tx, now time.Time) (areas, people int, err error) {
+	err = tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM outage WHERE ended_at IS NULL), (SELECT count(*) FROM outage_person JOIN outage o USING (outage_id)
+		WHERE verified_at IS NULL AND (o.ended_at IS NULL OR o.ended_at > $1::timestamptz - interval '7 days'))`, now).Scan(&areas, &people)
+	return areas, people, err
 }
 
 // DeclareOutage records that an area is away, because an officer knows: an operator told, or the power is out. Who is silent

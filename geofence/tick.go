@@ -28,6 +28,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		e.listen(ctx, &noted)
 		e.hold(ctx)
+		if _, err := e.Outages(ctx); err != nil && ctx.Err() == nil { // before the timers: reminders find it
+			e.log.Error("it could not be looked whether an area is away, trying again", "err", err)
+		}
 		n, err := e.Tick(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -47,9 +50,6 @@ func (e *Engine) Run(ctx context.Context) error {
 			continue
 		}
 		if err == nil {
-			if _, err := e.Outages(ctx); err != nil && ctx.Err() == nil {
-				e.log.Error("it could not be looked whether an area is away, trying again", "err", err)
-			}
 			if _, err := e.Companies(ctx); err != nil && ctx.Err() == nil {
 				e.log.Error("rules about several people could not be judged, trying again", "err", err)
 			}

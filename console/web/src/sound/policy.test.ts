@@ -8,6 +8,7 @@ it.each([
   ['a low battery, whatever the table says', { ...a, kind: 'low_battery' }, 'reminder'],
   ['a lead', { ...a, class: 'lead' as const }, 'lead'],
   ['backlog', { ...a, review: true }, null],
+  ['under an area that is away', { ...a, class: 'reminder' as const, outage_id: 1 }, null],
   ['taken charge of', { ...a, state: 'acknowledged' as const }, null],
 ])('%s', (_, alert, want) => expect(toneOf(alert)).toBe(want));
 

@@ -8,8 +8,8 @@ export type Tone = AlertClass;
 const DEVICE_ONLY = new Set(['low_battery', 'power_lost', 'device_silent', 'location_lost']);
 
 /** The tone of an alert; null: it makes no sound. What comes from backlog goes to review, not to the siren (R36). */
-export function toneOf(a: Pick<Alert, 'class' | 'kind' | 'review' | 'state'>): Tone | null {
-  if (a.review || a.state !== 'open') return null;
+export function toneOf(a: Pick<Alert, 'class' | 'kind' | 'review' | 'state' | 'outage_id'>): Tone | null {
+  if (a.review || a.state !== 'open' || a.outage_id) return null;
   if (a.class === 'alarm' && DEVICE_ONLY.has(a.kind)) return 'reminder';
   return a.class;
 }
