@@ -116,3 +116,34 @@ func TestDeafAfterAStart_R36(t *testing.T) {
 	p.tick(up.Add(40 * time.Minute))
 	p.want(1, "violation WHERE kind = 'device_silent' AND opened_at = $1", up)
 }
+
+// TestClockThatIsOff_R38: a device whose clock is more than five minutes ahead tells times that cannot be, and one whose week
+// counter began anew tells of decades ago: what it says is kept or quarantined, flagged, and moves nothing. A clock that is a
+// little off is believed, and its error is kept.
+func TestClockThatIsOff_R38(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.wearer("W1")
+	p.observe(p.fix("W1", noon, 0))
+	p.derive()
+	tell := func(at time.Time, ahead time.Duration, east float64) {
+		o := p.fix("W1", at, east)
+		o.ReceivedAt = at.Add(time.Second)
+		o.SentAt = o.ReceivedAt.Add(ahead)
+		p.clock.Step(o.ReceivedAt)
+		p.observe(o)
+	}
+	for n := range 6 { // far outside, for long: by a clock that is off
+		tell(noon.Add(time.Duration(2+2*n)*time.Minute), 6*time.Minute, 8000)
+	}
+	p.derive()
+	p.want(6, "position WHERE flags & $1 <> 0 AND skew_ms < -300000", int16(geofence.Skewed))
+	p.want(0, "violation")
+	p.want(1, "current_position WHERE fix_at = $1", noon)
+	for n := range 3 { // and by one that is four minutes off
+		tell(noon.Add(time.Duration(20+2*n)*time.Minute), 4*time.Minute, 8000)
+	}
+	p.derive()
+	p.want(1, "violation WHERE kind = 'left_zone' AND opened_at = $1", noon.Add(20*time.Minute))
+	p.want(3, "position WHERE flags & $1 = 0 AND skew_ms BETWEEN -250000 AND -200000", int16(geofence.Skewed))
+}
