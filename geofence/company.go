@@ -177,7 +177,8 @@ func (c *company) known(people int) time.Time {
 // see takes a sighting.
 func (e *companyEvaluation) see(r *Rule, x Sighting) {
 	p, s := &r.Params, e.s
-	x.Mark.Accuracy = p.accuracy(x.Mark.Method, x.Mark.Claimed)
+	x.Mark.Floor = e.f.floor(x.Mark.Device, x.Mark.Method, x.Mark.At)
+	x.Mark.Accuracy = p.radius(&x.Mark)
 	s.Last = slices.DeleteFunc(s.Last, func(o Sighting) bool { return o.Subject == x.Subject || x.Mark.At.Sub(o.Mark.At) > p.PassGap })
 	s.Runs = slices.DeleteFunc(s.Runs, func(o companyRun) bool { return x.Mark.At.Sub(o.Last) > p.PassGap })
 	if r.Zone != 0 {

@@ -273,7 +273,8 @@ func (e *evaluation) place(ch *Channel) {
 		Device: e.in.Binding.Device, Boot: e.o.Boot, Seq: e.o.Seq, At: e.at, LonE7: e7(p.Lon), LatE7: e7(p.Lat),
 		Claimed: claimed(p.Accuracy), Method: p.Method,
 	}
-	m.Accuracy = usual.accuracy(m.Method, m.Claimed)
+	m.Floor = e.f.floor(m.Device, m.Method, m.At)
+	m.Accuracy = usual.radius(&m)
 	if e.in.Now.Sub(e.at) > usual.LateAfter {
 		e.in.Flags |= Late
 	}

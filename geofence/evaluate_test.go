@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -191,6 +192,39 @@ func TestSparseChannelIsAskedFirst(t *testing.T) {
 	es = w.fix(2*time.Minute, 1000, 10)
 	if len(es) != 1 || es[0].Settle == nil || !es[0].Settle.Answered {
 		t.Errorf("an answer from inside: %+v", es)
+	}
+}
+
+// TestWiFiOnTheWrongSideNowAndThen_R27: a wireless network that is told wrongly once an hour, and a place inside between, is
+// never an absence that nobody could verify; three of them in a row over a quarter of an hour are, and end with one inside.
+func TestWiFiOnTheWrongSideNowAndThen_R27(t *testing.T) {
+	t.Parallel()
+	for _, interval := range []time.Duration{dense, sparse} {
+		for _, between := range []devices.Method{devices.MethodGNSS, devices.MethodWiFi} {
+			w := newWorld(t, StayIn, interval)
+			for n := range 30 {
+				at := time.Duration(n) * time.Hour
+				for _, es := range [][]Effect{w.send(at, 15_000, 20, devices.MethodWiFi), w.send(at+5*time.Minute, 0, 20, between), w.send(at+10*time.Minute, 0, 20, between)} {
+					for _, k := range opened(es) {
+						if k != CheckUnanswered {
+							t.Fatalf("%v, between by method %d: opened %s after %v", interval, between, k, at)
+						}
+					}
+				}
+			}
+			var kinds []ViolationKind
+			for n := range 4 {
+				kinds = append(kinds, opened(w.send(40*time.Hour+time.Duration(5*n)*time.Minute, 15_000, 20, devices.MethodWiFi))...)
+			}
+			kinds = slices.DeleteFunc(kinds, func(k ViolationKind) bool { return k == CheckUnanswered })
+			if !slices.Equal(kinds, []ViolationKind{Unverified}) {
+				t.Errorf("%v: in a row: %v", interval, kinds)
+			}
+			closed := append(closedKinds(w.fix(41*time.Hour, 0, 8)), closedKinds(w.fix(41*time.Hour+time.Minute, 0, 8))...)
+			if !slices.Contains(closed, Unverified) {
+				t.Errorf("%v: inside again: closed %v", interval, closed)
+			}
+		}
 	}
 }
 

@@ -70,10 +70,10 @@ func (b breach) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 // ordinary reports whether a fix is one of the many that change nothing: nothing is open, asked or under way in the channel,
 // and it is clearly where one is supposed to be. How clearly is then not measured.
 func (b breach) ordinary(e *evaluation, p *Params, rs *RuleState, z *Zone, channel int, m *Mark) bool {
-	if rs.Open != "" || rs.Ask != nil || len(rs.Track[channel].Breach) > 0 || b.before != nil && !z.apartFrom(e.s.Channel[channel].Recent, *m) {
+	if t := &rs.Track[channel]; rs.Open != "" || rs.Ask != nil || len(t.Breach) > 0 || t.Doubt != nil || b.before != nil && !z.apartFrom(e.s.Channel[channel].Recent, *m) {
 		return false
 	}
-	v := z.verdict(m.lon(), m.lat(), p.accuracy(m.Method, m.Claimed))
+	v := z.verdict(m.lon(), m.lat(), p.radius(m))
 	return b.right(Mark{Verdict: v})
 }
 

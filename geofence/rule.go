@@ -80,5 +80,6 @@ type Facts struct {
 	Schedules   map[ScheduleID][]ScheduleVersion // by validity, oldest first
 	Calendar    *Calendar
 	Attachments []AttachmentFact // what is known of the device being on the person, oldest first
+	Floors      []FloorFact      // what the models of the subject's devices err by at least
 	Deaf        []Interval       // when we did not listen, oldest first, apart
 }

@@ -27,6 +27,7 @@ type Mark struct {
 	LatE7    int32          `json:"lat"`
 	Accuracy int64          `json:"acc_cm"` // as used: never below the floor of its method
 	Claimed  int64          `json:"said_cm,omitempty"`
+	Floor    int64          `json:"floor_cm,omitempty"` // of its device's model and method; 0: none is recorded
 	Method   devices.Method `json:"method"`
 	Verdict  Verdict        `json:"verdict,omitempty"`
 	Margin   int64          `json:"margin_cm,omitempty"` // signed distance to the zone's edge, negative inside

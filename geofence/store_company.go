@@ -157,7 +157,10 @@ func (e *Engine) companyFacts(ctx context.Context, tx pgx.Tx, rule RuleID, known
 	if f.Zones, err = e.readZones(ctx, tx, zones, known); err != nil {
 		return nil, err
 	}
-	return f, readMembers(ctx, tx, f, relation, org, known)
+	if err := readMembers(ctx, tx, f, relation, org, known); err != nil {
+		return nil, err
+	}
+	return f, readFloors(ctx, tx, f.Members, known, func(_ id.Subject, x FloorFact) { f.Floors = append(f.Floors, x) })
 }
 
 // readMembers reads whose fixes a rule looks at.

@@ -214,6 +214,9 @@ func (e *Engine) readFacts(ctx context.Context, tx pgx.Tx, ids []id.Subject, kno
 	if err := readAttachments(ctx, tx, ids, known, out); err != nil {
 		return nil, err
 	}
+	if err := readFloors(ctx, tx, ids, known, func(s id.Subject, f FloorFact) { out[s].facts.Floors = append(out[s].facts.Floors, f) }); err != nil {
+		return nil, err
+	}
 	if err := readDeaf(ctx, tx, out); err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func (p *Params) accuracy(m devices.Method, claimed int64) int64 {
 
 // judged is the mark with a rule's accuracy, verdict and margin.
 func (p *Params) judged(z *Zone, m Mark) Mark {
-	m.Accuracy = p.accuracy(m.Method, m.Claimed)
+	m.Accuracy = p.radius(&m)
 	m.Verdict, m.Margin = Judge(z, m.lon(), m.lat(), m.Accuracy)
 	return m
 }

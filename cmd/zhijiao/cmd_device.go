@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,13 +14,14 @@ import (
 
 	"zhijiao/cmd/zhijiao/config"
 	"zhijiao/devices"
+	"zhijiao/geofence"
 	"zhijiao/internal/crypto"
 	"zhijiao/supervision"
 )
 
 func newDeviceCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "device", Short: "Wristbands and phones: enrol them, give them secrets, bind them to people", Args: cobra.NoArgs}
-	cmd.AddCommand(newDeviceAddCommand(), newDeviceSecretCommand(), newDeviceRevokeCommand(), newDeviceBindCommand())
+	cmd.AddCommand(newDeviceAddCommand(), newDeviceSecretCommand(), newDeviceRevokeCommand(), newDeviceBindCommand(), newDeviceFloorCommand())
 	return cmd
 }
 
@@ -183,4 +185,36 @@ func knownDevice(ctx context.Context, tx pgx.Tx, serial string) (devices.Device,
 		return d, fmt.Errorf("no device %q is enrolled", serial)
 	}
 	return d, err
+}
+
+func newDeviceFloorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "floor MODEL METHOD METRES",
+		Short: "Record what a model errs by at least, by gnss, wifi, cell or rf, whatever it claims",
+		Long: `Record that the accuracy a model of device claims by a method is never to be trusted below so many metres, from now on. The floors
+of methods apply to every model; this one is for models that are known to be worse. Everybody who carries one is judged again.`,
+		Args: cobra.ExactArgs(3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			method, ok := map[string]devices.Method{"gnss": devices.MethodGNSS, "wifi": devices.MethodWiFi, "cell": devices.MethodCell, "rf": devices.MethodRF}[args[1]]
+			if !ok {
+				return fmt.Errorf("METHOD: %q is none of gnss, wifi, cell, rf", args[1])
+			}
+			metres, err := strconv.ParseFloat(args[2], 64)
+			if err != nil {
+				return fmt.Errorf("METRES: %q is no number", args[2])
+			}
+			cfg, log, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return currentDatabase(cmd.Context(), cfg, log, func(ctx context.Context, pool *pgxpool.Pool) error {
+				c, closeClock, err := openClock(ctx, pool, log)
+				if err != nil {
+					return err
+				}
+				defer closeClock()
+				return geofence.NewStore(pool, c).PutModelFloor(ctx, 0, args[0], method, metres, time.Time{})
+			})
+		},
+	}
 }
