@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"zhijiao/console"
 )
@@ -150,6 +151,34 @@ func TestAnAlertIsExplained(t *testing.T) {
 	}
 	if !strings.Contains(en.String(), "art. 27") || !strings.Contains(en.String(), "1200 m outside the edge") {
 		t.Errorf("in English: %s", en.String())
+	}
+}
+
+// TestWhoSawTheEarlierVersionIsTold_R36: whoever saw an alert before the past was derived again is told when they look again,
+// once; who sees it for the first time is not.
+func TestWhoSawTheEarlierVersionIsTold_R36(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	wang, li := b.user(t, "wang", b.city, console.Commander), b.user(t, "yuekou.li", b.yuekou, console.OfficerRole)
+	alert := b.raise(t, b.li)
+	path := "/api/alerts/" + itoa(int64(alert))
+	told := func(u *user) bool {
+		t.Helper()
+		var p struct {
+			CorrectedAt *time.Time `json:"corrected_at"`
+		}
+		u.get(t, path, &p)
+		return p.CorrectedAt != nil
+	}
+	if told(wang) {
+		t.Error("nothing was corrected")
+	}
+	b.exec(t, `INSERT INTO alert_event (alert_id, seq, act, at, body) SELECT $1, max(seq) + 1, 'amended', $2, '{"why":{"what":"late_data"}}' FROM alert_event WHERE alert_id = $1`, int64(alert), now)
+	if told(li) {
+		t.Error("who sees it for the first time saw no earlier version")
+	}
+	if !told(wang) {
+		t.Error("who saw the earlier version was not told")
 	}
 }
 

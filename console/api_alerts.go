@@ -124,12 +124,14 @@ type fixView struct {
 // alertPage is an alert with all that belongs to it.
 type alertPage struct {
 	alertView
-	Subject   personView    `json:"subject"`
-	History   []eventView   `json:"history"`
-	Violation violationView `json:"violation"`
-	Zone      *zoneView     `json:"zone"`
-	Rule      *ruleView     `json:"rule"`
-	Track     []fixView     `json:"track"`
+	// CorrectedAt is when what the caller saw last was corrected by data that came late, or by a fact that reaches back.
+	CorrectedAt *time.Time    `json:"corrected_at"`
+	Subject     personView    `json:"subject"`
+	History     []eventView   `json:"history"`
+	Violation   violationView `json:"violation"`
+	Zone        *zoneView     `json:"zone"`
+	Rule        *ruleView     `json:"rule"`
+	Track       []fixView     `json:"track"`
 }
 
 func (s *Server) getAlert(w http.ResponseWriter, r *request) error {
@@ -157,6 +159,11 @@ func (s *Server) alertPage(r *request, alert alerts.ID) (alertPage, error) {
 		return page, err
 	}
 	page.alertView = views[0]
+	events, err := s.Alerts.History(ctx, s.Pool, alert)
+	if err != nil {
+		return page, err
+	}
+	page.CorrectedAt = instant(corrected(events, r.session.account.ID))
 	if err := s.Alerts.Viewed(ctx, s.act(r, alert, 0)); err != nil {
 		return page, err
 	}
@@ -197,6 +204,26 @@ func (s *Server) alertPage(r *request, alert alerts.ID) (alertPage, error) {
 	}
 	page.Track, err = s.trackOf(r, &v, zone)
 	return page, err
+}
+
+// corrected is when what somebody saw of an alert last was corrected, because the past was derived again; zero: it was not,
+// or they never saw it.
+func corrected(events []alerts.Event, who id.Account) time.Time {
+	var seen, at time.Time
+	for _, e := range events {
+		switch {
+		case e.Account == who:
+			seen, at = e.WrittenAt, time.Time{}
+		case e.Account == 0 && !seen.IsZero() && e.WrittenAt.After(seen):
+			var found struct {
+				Why json.RawMessage `json:"why"`
+			}
+			if json.Unmarshal(e.Body, &found) == nil && len(found.Why) > 0 {
+				at = e.At
+			}
+		}
+	}
+	return at
 }
 
 // explain is what the chain from fixes to a violation is in words. Evidence that another version wrote otherwise says

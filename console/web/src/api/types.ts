@@ -179,6 +179,8 @@ export interface Evidence extends Record<string, unknown> {
 
 export interface AlertDetail extends Omit<Alert, 'subject'> {
   history: HistoryEntry[];
+  /** What was seen here last was corrected since, by data that came late or a fact that reaches back. */
+  corrected_at?: Instant | null;
   violation: {
     id?: Id;
     kind?: string;

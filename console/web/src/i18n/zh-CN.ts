@@ -95,7 +95,7 @@ export default {
     conflictTaken: '{name} 已于 {time} 受理此警情。', conflictClosed: '{name} 已于 {time} 办结此警情。', conflictOther: '此警情刚被更新，已为您载入最新内容，请确认后再操作。', mine: '您',
     timeline: '经过', evidence: '证据', person: '对象', phone: '电话', contacts: '联系人', masked: '受理后显示姓名与联系方式', maskedClosed: '警情已办结，姓名与联系方式不再显示', gone: '没有这条警情', goneHint: '编号有误，或不在您的管辖范围内。', call: '拨打', name: '姓名', basis: '法律依据', rule: '监管规则', ruleText: '{kind} · 第 {version} 版',
     zone: '区域', zoneText: '{name} · 第 {version} 版', thresholds: '判定参数', engine: '判定程序', fixTable: '定位点与判定', time: '时间', verdict: '判定', margin: '距边界', accuracy: '精度', method: '方式', speed: '速度', battery: '电量',
-    marginOut: '界外 {d}', marginIn: '界内 {d}', late: '补传数据判定，请先核实', review: '由补传数据生成，不响铃，请核实', dueIn: '剩余', overdueBy: '超时', noFixes: '没有可显示的定位点', noEvidence: '此情形没有定位证据', strip: '精度 · 电量 · 速度', flagged: '存疑，不参与判定',
+    marginOut: '界外 {d}', marginIn: '界内 {d}', late: '补传数据判定，请先核实', corrected: '您上次查看之后，平台于 {time} 据迟到的数据或追溯生效的事实更正了本情形，更正前的判定见“判定过程”。', review: '由补传数据生成，不响铃，请核实', dueIn: '剩余', overdueBy: '超时', noFixes: '没有可显示的定位点', noEvidence: '此情形没有定位证据', strip: '精度 · 电量 · 速度', flagged: '存疑，不参与判定',
     required: '必填', textNeeded: '结论为“其他”时请填写情况说明', stillHolds: '情形仍在持续。办结后如情形加重，平台将再次提醒。', conclusionNeeded: '请选择核查结论', followUpNeeded: '无法核实时必须选择再次核查日期', followUpPast: '日期须在今天之后', noteNeeded: '请填写内容', saved: '已记录', taken: '已受理', done: '已办结',
     prev: '上一条', next: '下一条', back: '返回列表', documentNo: '文书号', opened: '开始时间', decided: '判定时间', ended: '结束时间', factsTitle: '判定依据', seconds: '{n} 秒',
     useConfirm: '其他', holderOnly: '由受理人办结；如需代办，请先在记录中说明', heldByOther: '此警情由 {name} 跟进',
