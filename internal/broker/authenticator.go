@@ -74,6 +74,9 @@ func (a authenticator) decide(client, user, password string, conn uint64) (*serv
 		if !known || subtle.ConstantTimeCompare([]byte(password), []byte(b.opts.ServiceSecret)) != 1 {
 			return nil, ReasonReserved
 		}
+		if topic.IsGatewayClient(client) && !b.gate.open() { // what it published would be acknowledged and thrown away
+			return nil, ReasonGate
+		}
 		return perms, ""
 	}
 	if !topic.ValidSerial(client) {

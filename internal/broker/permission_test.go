@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"zhijiao/devices"
 	"zhijiao/internal/broker"
 	"zhijiao/internal/mqttlink"
 	"zhijiao/internal/mqtttest"
@@ -260,4 +261,25 @@ func TestRevokedDeviceIsKicked(t *testing.T) {
 	mqtttest.Eventually(t, "it is refused from now on", func() bool {
 		return metric(t, b, "zhijiao_broker_refused_total", "unknown") > 0
 	})
+}
+
+// A gateway speaks for its terminals: in whichever partition they are, and not before every one has its reader.
+func TestGatewaySpeaksForItsTerminals(t *testing.T) {
+	t.Parallel()
+	b := mqtttest.Broker(t, mqtttest.Options{Partitions: 3})
+	got := &mqtttest.Collector{}
+	mqtttest.Link(t, b.Reader(0, got.Handle))
+	refused(t, b.Service(topic.GatewayClient("test")))
+	mqtttest.Link(t, b.Reader(1, got.Handle))
+	mqtttest.Link(t, b.Reader(2, got.Handle))
+	heard := &mqtttest.Collector{}
+	o := b.Service(topic.GatewayClient("test"))
+	o.Subscribe, o.Handler = []mqttlink.Filter{{Topic: topic.Down("T-7"), QoS: 0}}, heard.Handle
+	gateway := mqtttest.Link(t, o)
+	for i := range 20 {
+		publish(t, gateway, topic.Up(devices.Serial(fmt.Sprintf("T-%d", i)), "fix"), "one")
+	}
+	mqtttest.Eventually(t, "all come to a reader", func() bool { return len(got.Messages()) == 20 })
+	publish(t, mqtttest.Link(t, b.Service(topic.CommandClient("test"))), topic.Down("T-7"), "locate")
+	mqtttest.Eventually(t, "the command comes to the gateway", func() bool { return len(heard.Messages()) == 1 })
 }

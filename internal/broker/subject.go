@@ -60,5 +60,12 @@ func servicePermissions(client string, partitions int) (*server.Permissions, boo
 			Subscribe: nothing,
 		}, true
 	}
+	// A gateway has authenticated its terminals itself; which partition is theirs only the mapping says.
+	if topic.IsGatewayClient(client) {
+		return &server.Permissions{
+			Publish:   &server.SubjectPermission{Allow: []string{"p.*.up.*.*"}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"down.*.cmd"}},
+		}, true
+	}
 	return nil, false
 }

@@ -83,6 +83,8 @@ func (r *report) take(e event) {
 		fmt.Fprint(r.out, e.Output)
 	case "build-fail":
 		r.broken = true
+	case "run":
+		r.output[n] = nil // from now on it is one that has not ended, whether it says something or not
 	case "output":
 		if !strings.HasPrefix(e.Output, "=== ") { // that it runs, waits, goes on
 			r.output[n] = append(r.output[n], e.Output)

@@ -45,6 +45,15 @@ func IngestClient(k int) string { return ServicePrefix + "ingest:" + strconv.Ito
 // CommandClient is the client id of one sender of commands.
 func CommandClient(instance string) string { return ServicePrefix + "command:" + instance }
 
+// GatewayClient is the client id of one gateway: it speaks for terminals that do not speak MQTT, each under its own serial.
+func GatewayClient(instance string) string { return ServicePrefix + "gateway:" + instance }
+
+// IsGatewayClient says whether it is the client id of a gateway.
+func IsGatewayClient(client string) bool {
+	s, ok := strings.CutPrefix(client, ServicePrefix+"gateway:")
+	return ok && s != ""
+}
+
 // IngestPartition is the partition of an IngestClient, and whether it is one.
 func IngestPartition(client string) (int, bool) {
 	s, ok := strings.CutPrefix(client, ServicePrefix+"ingest:")

@@ -42,7 +42,7 @@ func TestParse(t *testing.T) {
 // A device can never be called like one of our sessions.
 func TestServiceNamesAreNoSerials(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{topic.IngestClient(0), topic.IngestClient(12), topic.CommandClient("a1")} {
+	for _, name := range []string{topic.IngestClient(0), topic.IngestClient(12), topic.CommandClient("a1"), topic.GatewayClient("g1")} {
 		if topic.ValidSerial(name) {
 			t.Errorf("%q could be a device", name)
 		}
