@@ -262,26 +262,40 @@ func (s *Schedule) At(t time.Time, c *Calendar) (in bool, v Interval) {
 	return in, v
 }
 
-// stretch joins windows that follow one another without a gap around an instant inside.
+// stretch joins windows that follow one another without a gap around an instant inside: forward, then back, each for as
+// many days as are searched for a change. A schedule that always applies has no end to find.
 func (s *Schedule) stretch(at int64, c *Calendar) (from, until int64) {
 	var buffer [mostWindows]window
 	from, until = at, at
 	for grown := true; grown; {
+		if until-at > farthest*daySeconds {
+			until = 1 << 62
+			break
+		}
 		grown = false
-		for day := localDay(time.Unix(from, 0)) - 1; day <= localDay(time.Unix(until, 0)); day++ {
+		for last, day := until, localDay(time.Unix(until, 0))-1; day <= localDay(time.Unix(last, 0)); day++ {
 			for _, w := range s.on(day, c, buffer[:0]) {
 				a, b := day*daySeconds-shanghaiOffset+int64(w.from), day*daySeconds-shanghaiOffset+int64(w.until)
-				if a <= until && b >= from && (a < from || b > until) {
-					from, until, grown = min(from, a), max(until, b), true
+				if a <= until && b > until {
+					until, grown = b, true
 				}
 			}
 		}
-		if until-from > farthest*daySeconds {
+	}
+	for grown := true; grown; {
+		if at-from > farthest*daySeconds {
+			from = -1 << 62
 			break
 		}
-	}
-	if until-from > farthest*daySeconds {
-		return -1 << 62, 1 << 62
+		grown = false
+		for first, day := from, localDay(time.Unix(from, 0)); day >= localDay(time.Unix(first, 0))-2; day-- { // a window lasts into the next day at most
+			for _, w := range s.on(day, c, buffer[:0]) {
+				a, b := day*daySeconds-shanghaiOffset+int64(w.from), day*daySeconds-shanghaiOffset+int64(w.until)
+				if b >= from && a < from {
+					from, grown = a, true
+				}
+			}
+		}
 	}
 	return from, until
 }
