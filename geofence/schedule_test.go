@@ -89,12 +89,12 @@ func TestScheduleWithoutEnd_R16(t *testing.T) {
 	t.Parallel()
 	begin := time.Date(2026, 9, 25, 16, 0, 0, 0, time.UTC) // midnight
 	for doc, until := range map[string]time.Time{
-		`{"rows":[{"from":"00:00","until":"24:00"}]}`:                                                            {},
-		`{"rows":[{"from":"00:00","until":"00:00"}]}`:                                                            {},
-		`{"rows":[{"from":"00:00","until":"12:00"},{"from":"12:00","until":"24:00"}]}`:                           {},
-		`{"rows":[{"from":"06:00","until":"24:00"},{"from":"00:00","until":"06:00"}]}`:                           {},
-		`{"rows":[{"from":"00:00","until":"24:00"}],"exceptions":[{"date":"2026-10-01","windows":[]}]}`:          begin.AddDate(0, 0, 5),
-		`{"rows":[{"from":"00:00","until":"24:00"}],"exceptions":[{"date":"2027-12-24","windows":[]}]}`:          {},
+		`{"rows":[{"from":"00:00","until":"24:00"}]}`:                                                          {},
+		`{"rows":[{"from":"00:00","until":"00:00"}]}`:                                                          {},
+		`{"rows":[{"from":"00:00","until":"12:00"},{"from":"12:00","until":"24:00"}]}`:                         {},
+		`{"rows":[{"from":"06:00","until":"24:00"},{"from":"00:00","until":"06:00"}]}`:                         {},
+		`{"rows":[{"from":"00:00","until":"24:00"}],"exceptions":[{"date":"2026-10-01","windows":[]}]}`:        begin.AddDate(0, 0, 5),
+		`{"rows":[{"from":"00:00","until":"24:00"}],"exceptions":[{"date":"2027-12-24","windows":[]}]}`:        {},
 		`{"rows":[{"from":"00:00","until":"24:00","days":[6,7]},{"from":"20:00","until":"00:00","days":[5]}]}`: begin.AddDate(0, 0, 2),
 	} {
 		s, err := ParseSchedule([]byte(doc))
