@@ -1,0 +1,5 @@
+-- History: packed hours, what evidence keeps.
+SELECT;
+
+---- create above / drop below ----
+SELECT;

@@ -1,0 +1,5 @@
+-- Enrolment, commands and health of devices.
+SELECT;
+
+---- create above / drop below ----
+SELECT;

@@ -1,0 +1,5 @@
+-- Gateways of wires that are not MQTT.
+SELECT;
+
+---- create above / drop below ----
+SELECT;
