@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"zhijiao/devices"
 )
 
@@ -26,6 +28,10 @@ type Batch struct {
 	Received     map[devices.Kind]int64
 	Observations []devices.Observation
 	Refusals     []Refusal
+
+	// Fence is called first in the transaction, and fails when whoever read this may read it no more: nothing of the batch is
+	// committed then. nil: nobody else reads.
+	Fence func(ctx context.Context, tx pgx.Tx) error
 }
 
 // Observer takes in observations. Engine is the only one; ingest knows no more of it than this.

@@ -122,6 +122,11 @@ func (t *taking) run(ctx context.Context, tx pgx.Tx, last error) error {
 	for kind, n := range t.batch.Received {
 		t.counts.Add(kind, devices.Received, "", n)
 	}
+	if t.batch.Fence != nil {
+		if err := t.batch.Fence(ctx, tx); err != nil {
+			return err
+		}
+	}
 	if err := t.lock(ctx, tx); err != nil {
 		return err
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// away says whether an error is about the database and not about what it was given: then nothing is anybody's fault and
+// away says whether an error is about the database, or about who may write to it, and not about what it was given: then nothing is anybody's fault and
 // the same batch will do later. Anything else may be one observation's doing.
 func away(err error) bool {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
+		errors.Is(err, ErrFenced) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
 		return true
 	}
 	var connect *pgconn.ConnectError
@@ -38,4 +38,10 @@ func away(err error) bool {
 		return true
 	}
 	return false
+}
+
+// lockedOut says whether an error is that a lock was not to be had in time.
+func lockedOut(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "55P03"
 }

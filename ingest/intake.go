@@ -80,8 +80,11 @@ func openOversized(decode Decoder, m mqttlink.Message, at time.Time) []item {
 
 // batchOf is the items as the core takes them. What is received is counted here, from what was opened and not from what
 // becomes of it: so the accounting can fail to close, and is worth checking.
-func batchOf(partition int, items []item) geofence.Batch {
-	b := geofence.Batch{Partition: partition, Received: make(map[devices.Kind]int64, 4)}
+func batchOf(counter int, items []item, lease *Lease) geofence.Batch {
+	b := geofence.Batch{Partition: counter, Received: make(map[devices.Kind]int64, 4)}
+	if lease != nil {
+		b.Fence = lease.Fence
+	}
 	for _, it := range items {
 		b.Received[it.kind()]++
 		if it.refusal != nil {

@@ -46,16 +46,16 @@ func (i *Ingest) register() error {
 	depth := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "zhijiao_ingest_queue_depth",
 		Help: "Messages waiting, all partitions."}, func() float64 {
 		n := 0
-		for _, w := range i.workers {
-			n += len(w.queue)
+		for _, r := range i.readers {
+			n += r.queued()
 		}
 		return float64(n)
 	})
 	connected := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "zhijiao_ingest_sessions",
 		Help: "Sessions that stand with their subscription granted."}, func() float64 {
 		n := 0
-		for _, w := range i.workers {
-			if up, _ := w.link.Connected(); up {
+		for _, r := range i.readers {
+			if up, _ := r.link.Connected(); up {
 				n++
 			}
 		}

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -29,9 +30,12 @@ const (
 type Options struct {
 	// Link is how to reach the broker: URL, TLS and Password of our own sessions. The rest is set here.
 	Link mqttlink.Options
-	// Partitions is N of the broker's mapping. On a broker that cannot map, Unmapped makes it one session for all.
+	// Partitions is N of the broker's mapping. On a broker that cannot map, Unmapped makes it one session for all, which feeds
+	// so many lanes.
 	Partitions int
 	Unmapped   bool
+	// Leases spread the partitions over processes; of an unmapped broker it is one. nil: this process reads alone.
+	Leases *Leases
 
 	Decode   Decoder
 	Observer geofence.Observer
@@ -53,11 +57,11 @@ type Options struct {
 type Decoder func(devices.Raw) devices.Message
 
 func (o *Options) defaults() error {
-	if o.Unmapped {
-		o.Partitions = 1
-	}
 	if o.Partitions < 1 {
 		return errors.New("ingest: no partitions to read")
+	}
+	if sessions := o.sessions(); o.Leases != nil && o.Leases.o.Partitions != sessions {
+		return fmt.Errorf("ingest: leases of %d partitions, and %d are to be read", o.Leases.o.Partitions, sessions)
 	}
 	if o.Decode == nil || o.Observer == nil || o.Clock == nil || o.Ping == nil || o.Log == nil || o.Register == nil {
 		return errors.New("ingest: a decoder, an observer, a clock, a ping, a log and a metrics registry are needed")
@@ -78,4 +82,12 @@ func (o *Options) defaults() error {
 		o.Attempts = defaultAttempts
 	}
 	return nil
+}
+
+// sessions is how many there are: what leases are about.
+func (o *Options) sessions() int {
+	if o.Unmapped {
+		return 1
+	}
+	return o.Partitions
 }

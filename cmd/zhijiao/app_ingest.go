@@ -46,8 +46,20 @@ func (a *App) startIngest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	unmapped, partitions := a.broker == nil && !a.cfg.Broker.Mapped, a.cfg.Broker.Partitions
+	sessions := partitions
+	if unmapped {
+		sessions = 1
+	}
+	leases, err := ingest.NewLeases(ingest.LeaseOptions{
+		Database: a.pool.Config().ConnConfig, Instance: instanceName(), Partitions: sessions,
+		Log: a.log.With("component", "leases"), Register: a.registry,
+	})
+	if err != nil {
+		return err
+	}
 	in, err := ingest.New(ingest.Options{
-		Link: link, Partitions: a.cfg.Broker.Partitions, Unmapped: a.broker == nil && !a.cfg.Broker.Mapped,
+		Link: link, Partitions: partitions, Unmapped: unmapped, Leases: leases,
 		Decode: ingest.JSON(a.keys.Digest()), Observer: a.engine, Clock: a.clock, Ping: a.pool.Ping,
 		Log: a.log.With("component", "ingest"), Register: a.registry,
 	})
@@ -78,6 +90,15 @@ func (a *App) startIngest(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("devices are not let in: %w", a.broker.Ready())
 	}
+}
+
+// instanceName names this process among those that run: the machine and process for whoever looks, the rest so that no two
+// are the same.
+func instanceName() string {
+	host, _ := os.Hostname() //nolint:errcheck // the rest tells processes apart
+	var b [4]byte
+	rand.Read(b[:])
+	return fmt.Sprintf("%s:%d:%s", host, os.Getpid(), hex.EncodeToString(b[:]))
 }
 
 // startCommands sends what is to go down to devices.

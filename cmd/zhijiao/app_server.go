@@ -68,7 +68,7 @@ func (a *App) backlog() bool {
 // hears tells the engine that what devices say would reach us.
 func (a *App) hears() bool {
 	in := a.reading.Load()
-	return in != nil && in.Ready() == nil
+	return in != nil && in.Hears()
 }
 
 // sweep removes what has been kept long enough.

@@ -191,6 +191,11 @@ func (l *Link) set(c *connection, err error) {
 
 // connect returns when the broker has accepted the connection and granted every subscription.
 func (l *Link) connect(ctx context.Context) (*connection, error) {
+	if l.o.Allowed != nil {
+		if err := l.o.Allowed(); err != nil {
+			return nil, fmt.Errorf("mqttlink: not to be connected now: %w", err)
+		}
+	}
 	c := &connection{}
 	c.gone, c.end = context.WithCancelCause(ctx)
 	subscribed := make(chan error, 1)

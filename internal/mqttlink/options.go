@@ -48,6 +48,9 @@ type Options struct {
 	BackoffMin time.Duration // 200 ms, doubled up to BackoffMax with jitter
 	BackoffMax time.Duration // 10 s
 
+	// Allowed is asked before every attempt to connect; while it returns an error none is made. A process that hung must not
+	// take back the session of its successor. nil: always.
+	Allowed func() error
 	// OnChange is told, from the link's goroutine, of every connection that stands (nil) and of every one that failed or
 	// was lost (why).
 	OnChange func(err error)
