@@ -37,6 +37,16 @@ type DecodeOptions struct {
 	Oldest time.Time     // before this a time is refused; zero means InForce
 }
 
+func (o DecodeOptions) withDefaults() DecodeOptions {
+	if o.Future == 0 {
+		o.Future = DefaultFuture
+	}
+	if o.Oldest.IsZero() {
+		o.Oldest = InForce
+	}
+	return o
+}
+
 // Message is a message taken apart. Received is len(Observations) + len(Faults).
 type Message struct {
 	Kind         Kind // under which Received is counted: the topic's, or KindUnknown where the message could not be opened
@@ -75,12 +85,7 @@ type envelope struct {
 // DecodeJSON takes a JSON payload apart. It does not fail: everything that is wrong is in Faults, an observation that is
 // wrong costs itself alone, and no fault quotes a value. Places come out in WGS-84, times in UTC and whole microseconds.
 func DecodeJSON(in Raw, o DecodeOptions) Message {
-	if o.Future == 0 {
-		o.Future = DefaultFuture
-	}
-	if o.Oldest.IsZero() {
-		o.Oldest = InForce
-	}
+	o = o.withDefaults()
 	if len(in.Payload) > MaxPayload {
 		return unopened(in, o, Fault{Oversized, "", "the payload is over the limit"})
 	}

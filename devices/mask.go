@@ -10,6 +10,7 @@ var wireWords = func() map[string]bool {
 		"v", "device", "boot", "sent", "datum", "obs", "seq", "at", "lon", "lat", "acc", "method", "speed", "sats", "battery",
 		"strap", "charging", "cell", "operator", "signal", "sim", "last_gasp", "answers", "result",
 		"gnss", "wifi", "rf", "closed", "open", "unknown", "power_off", "reset", "ok", "true", "false", "null", "NaN", "Infinity",
+		"_type", "location", "transition", "tst", "created_at", "batt", "bs", "vel", "source", "mcc", "mnc", "lac", "cid",
 		"T", "Z", "e", "E", "WGS", "CGCS", "GCJ", "BD",
 	} {
 		words[w] = true

@@ -27,6 +27,9 @@ const (
 	KindCheckIn Kind = "checkin" // the subject's answer to a check, or a check-in by plan; may carry a place
 	KindStatus  Kind = "status"  // the device's health; never a place
 	KindUnknown Kind = "unknown" // a message that could not be opened
+
+	// KindOwnTracks is what the topic of OwnTracks says. No observation has it: its payload says which of the others it is.
+	KindOwnTracks Kind = "owntracks"
 )
 
 // Method is how a place was found. The values are stored.

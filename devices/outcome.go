@@ -37,6 +37,8 @@ const (
 	IdentityMismatch Reason = "identity_mismatch" // payload names another device than its topic
 	BadTopic         Reason = "bad_topic"         // a topic of no shape we know
 	SequenceConflict Reason = "sequence_conflict" // a sequence heard before with another content: tampering (R41)
+	Encrypted        Reason = "encrypted"         // by a key that we do not have: an app set to encrypt what it sends
+	NoObservation    Reason = "no_observation"    // of a phone app: a message about something else than where and how it is
 	Poison           Reason = "poison"            // could not be taken in after every attempt (R37)
 	NotPermitted     Reason = "not_permitted"     // refused by the broker: Field says the act (R40); never received, so never counted
 )

@@ -47,9 +47,9 @@ func New(o Options) (*Ingest, error) {
 func (i *Ingest) reader(partition int) (*reader, error) {
 	o := &i.opts
 	r := &reader{Options: o, metrics: i.metrics, partition: partition}
-	filter, lanes := topic.PartitionFilter(partition), 1
+	filters, lanes := []string{topic.PartitionFilter(partition)}, 1
 	if o.Unmapped {
-		filter, lanes = topic.UnmappedFilter, o.Partitions
+		filters, lanes = topic.UnmappedFilters, o.Partitions
 	}
 	for n := range lanes {
 		r.lanes = append(r.lanes, &lane{reader: r, number: partition + n, queue: make(chan delivery, o.Window), size: o.Batch})
@@ -57,7 +57,9 @@ func (i *Ingest) reader(partition int) (*reader, error) {
 	link := o.Link
 	link.ClientID, link.Username = topic.IngestClient(partition), topic.IngestClient(partition)
 	link.Persistent, link.ManualAck = true, true
-	link.Subscribe = []mqttlink.Filter{{Topic: filter, QoS: 1}}
+	for _, f := range filters {
+		link.Subscribe = append(link.Subscribe, mqttlink.Filter{Topic: f, QoS: 1})
+	}
 	link.Handler, link.Log = r.handle, o.Log
 	link.Allowed = func() error { return r.lease.Load().certain() }
 	link.OnChange = func(err error) {

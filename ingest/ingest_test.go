@@ -78,6 +78,56 @@ func TestMosquittoPub(t *testing.T) {
 	}
 }
 
+// A phone with the OwnTracks app is a device like any other, on both kinds of broker; so is one whose last message was
+// retained and comes again.
+func TestOwnTracksPhone(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []mqtttest.Kind{mqtttest.Embedded, mqtttest.Mosquitto} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			b := mqtttest.Broker(t, mqtttest.Options{Kind: kind, Partitions: 4, Devices: []string{"PH-1"}})
+			s := start(t, b, &recorder{}, func(o *ingest.Options) { o.Partitions = 4 })
+			phone := mqtttest.Link(t, b.Device("PH-1"))
+			say := func(topic, body string) {
+				t.Helper()
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				if err := phone.SendRetained(topic, 1, []byte(body)).Wait(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+			place := func(at time.Time) string {
+				return fmt.Sprintf(`{"_type":"location","tst":%d,"lat":30.65,"lon":113.16,"acc":9}`, at.Unix())
+			}
+			say("owntracks/PH-1/pixel", place(now))
+			say("owntracks/PH-1/pixel", "["+place(now.Add(-time.Minute))+","+place(now.Add(time.Hour))+"]")
+			say("owntracks/PH-1/pixel/event", strings.Replace(place(now), "location", "transition", 1))
+			say("owntracks/PH-1/pixel", `{"_type":"lwt","tst":1}`)
+			say("owntracks/PH-1/pixel", `{"_type":"encrypted","data":"x"}`)
+			mqtttest.Eventually(t, "all are taken in", func() bool { return s.rec.received() == 6 })
+			s.rec.mu.Lock()
+			for _, batch := range s.rec.batches {
+				if batch.Partition != s.rec.batches[0].Partition {
+					t.Error("one device's messages are decided side by side")
+				}
+			}
+			s.rec.mu.Unlock()
+			for _, o := range s.rec.observations() {
+				if o.Serial != "PH-1" || o.Kind != devices.KindFix || o.Place == nil || !o.Derived() {
+					t.Errorf("%+v", o)
+				}
+			}
+			reasons := map[devices.Reason]int{}
+			for _, r := range s.rec.refusals() {
+				reasons[r.Fault.Reason]++
+			}
+			if len(s.rec.observations()) != 3 || reasons[devices.TimeInFuture] != 1 || reasons[devices.NoObservation] != 1 || reasons[devices.Encrypted] != 1 {
+				t.Errorf("%d observations, refused %v", len(s.rec.observations()), reasons)
+			}
+		})
+	}
+}
+
 // Many messages share a commit: while one batch is being committed, the next gathers.
 func TestBatches(t *testing.T) {
 	t.Parallel()

@@ -31,10 +31,14 @@ func (i item) kind() devices.Kind {
 	return i.observation.Kind
 }
 
-// JSON is the Decoder of our own wire format.
+// JSON is the Decoder of what devices publish, our own wire format and that of OwnTracks: the topic says which it is.
 func JSON(key *crypto.DigestKey) Decoder {
 	return func(raw devices.Raw) devices.Message {
-		return devices.DecodeJSON(raw, devices.DecodeOptions{Key: key, Future: Future})
+		o := devices.DecodeOptions{Key: key, Future: Future}
+		if raw.Kind == devices.KindOwnTracks {
+			return devices.DecodeOwnTracks(raw, o)
+		}
+		return devices.DecodeJSON(raw, o)
 	}
 }
 
@@ -43,7 +47,7 @@ func open(decode Decoder, m mqttlink.Message, at time.Time) []item {
 	serial, kind, ok := topic.Parse(m.Topic)
 	if !ok {
 		return []item{{refusal: &geofence.Refusal{Serial: serial, Kind: devices.KindUnknown, Boot: -1, Seq: -1, Size: len(m.Payload),
-			Fault: devices.Fault{Reason: devices.BadTopic, Field: "topic", Detail: "not up/{device}/fix, checkin or status"}}}}
+			Fault: devices.Fault{Reason: devices.BadTopic, Field: "topic", Detail: "not up/{device}/fix, checkin or status, nor owntracks/{device}/{name}"}}}}
 	}
 	opened := decode(devices.Raw{Serial: serial, Kind: kind, Payload: m.Payload, ReceivedAt: at})
 	items := make([]item, 0, len(opened.Observations)+len(opened.Faults))

@@ -48,16 +48,15 @@ func (r *reader) handle(ctx context.Context, m mqttlink.Message) {
 	r.metrics.handlerWait.Observe(time.Since(d.since).Seconds())
 }
 
-// laneOf chooses by the device: everything in a topic but its last level.
+// laneOf chooses by the device, which is the second level of every topic of a broker that cannot map, whatever the first is.
 func (r *reader) laneOf(topic string) *lane {
 	if len(r.lanes) == 1 {
 		return r.lanes[0]
 	}
-	if i := strings.LastIndexByte(topic, '/'); i > 0 {
-		topic = topic[:i]
-	}
+	_, rest, _ := strings.Cut(topic, "/")
+	device, _, _ := strings.Cut(rest, "/")
 	h := fnv.New32a()
-	h.Write([]byte(topic))
+	h.Write([]byte(device))
 	return r.lanes[h.Sum32()%uint32(len(r.lanes))]
 }
 

@@ -65,8 +65,10 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	b.server.SetLoggerV2(&logger{log: o.Log, violate: b.violated, fatal: func(s string) { b.fatal.Store(&s) }}, false, false, false)
 	// On the global account, before the listener opens: on another one a PUBLISH sent together with CONNECT, and every
 	// will, stays unmapped, is acknowledged and lost.
-	if err := b.server.GlobalAccount().AddMapping(mappedFrom, mappedTo(o.Partitions)); err != nil {
-		return nil, fmt.Errorf("broker: mapping: %w", err)
+	for _, m := range mappings(o.Partitions) {
+		if err := b.server.GlobalAccount().AddMapping(m.from, m.to); err != nil {
+			return nil, fmt.Errorf("broker: mapping: %w", err)
+		}
 	}
 	if b.metrics, err = newMetrics(b); err != nil {
 		b.unregister()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,7 +98,8 @@ func TestForeignPublishIsDroppedCountedAndReported(t *testing.T) {
 	var seen violations
 	b, got := open(t, mqtttest.Options{Partitions: 4, Devices: []string{"WB-1", "WB-2"}, OnViolation: seen.add})
 	device := mqtttest.Link(t, b.Device("WB-1"))
-	foreign := []string{"up/WB-2/fix", "up/WB-1/other", "up/WB-1/fix/more", "owntracks/a/b", "$SYS/x", "down/WB-1/cmd"}
+	foreign := []string{"up/WB-2/fix", "up/WB-1/other", "up/WB-1/fix/more", "owntracks/a/b", "owntracks/WB-2/p/event",
+		"up/WB-1/owntracks/x", "$SYS/x", "down/WB-1/cmd"}
 	for k := range 4 {
 		foreign = append(foreign, fmt.Sprintf("p/%d/up/WB-2/fix", k), fmt.Sprintf("p/%d/up/x/y", k))
 	}
@@ -282,4 +284,38 @@ func TestGatewaySpeaksForItsTerminals(t *testing.T) {
 	mqtttest.Eventually(t, "all come to a reader", func() bool { return len(got.Messages()) == 20 })
 	publish(t, mqtttest.Link(t, b.Service(topic.CommandClient("test"))), topic.Down("T-7"), "locate")
 	mqtttest.Eventually(t, "the command comes to the gateway", func() bool { return len(heard.Messages()) == 1 })
+}
+
+// The OwnTracks app publishes under its own user name only, whatever it calls its device; all of it, retained or not, goes
+// where the rest of that serial goes.
+func TestOwnTracksIsMappedToTheDevicesPartition_R40(t *testing.T) {
+	t.Parallel()
+	b, got := open(t, mqtttest.Options{Partitions: 5, Devices: []string{"PH-1", "PH-2", "PH-3"}})
+	for _, serial := range []devices.Serial{"PH-1", "PH-2", "PH-3"} {
+		phone := mqtttest.Link(t, b.Device(string(serial)))
+		for _, m := range []string{topic.Up(serial, "status"), topic.OwnTracks(serial, "pixel"), topic.OwnTracks(serial, "pixel") + "/event"} {
+			publish(t, phone, m, m)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		if err := phone.SendRetained(topic.OwnTracks(serial, "tablet"), 1, []byte("retained")).Wait(ctx); err != nil {
+			t.Error(err)
+		}
+		cancel()
+	}
+	thief := mqtttest.Link(t, b.Device("PH-2"))
+	publish(t, thief, topic.OwnTracks("PH-1", "pixel"), "forged")
+	mqtttest.Eventually(t, "the forged one is counted", func() bool { return metric(t, b, "zhijiao_broker_violations_total", "publish") == 1 })
+	mqtttest.Eventually(t, "the others come", func() bool { return len(got.Messages()) == 12 })
+	partition := map[devices.Serial]string{}
+	for _, m := range got.Messages() {
+		serial, kind, ok := topic.Parse(m.Topic)
+		if want := string(m.Payload); !ok || kind == devices.KindOwnTracks != (strings.HasPrefix(want, "owntracks/") || want == "retained") {
+			t.Errorf("%q came as %s", m.Payload, m.Topic)
+		}
+		p, _, _ := strings.Cut(strings.TrimPrefix(m.Topic, "p/"), "/")
+		if was, seen := partition[serial]; seen && was != p {
+			t.Errorf("%s is in partitions %s and %s", serial, was, p)
+		}
+		partition[serial] = p
+	}
 }

@@ -3,7 +3,8 @@
 // and no connection.
 //
 //	up/{serial}/fix|checkin|status       published by a device
-//	p/{k}/up/{serial}/fix|...            the same after the embedded broker put it into partition k
+//	owntracks/{serial}/{device}[/...]    published by the OwnTracks app; its device name means nothing to us
+//	p/{k}/up/{serial}/fix|...|owntracks  both after the embedded broker put them into partition k
 //	down/{serial}/cmd                    commands for a device, QoS 0
 package topic
 
@@ -14,7 +15,7 @@ import (
 	"zhijiao/devices"
 )
 
-// Kinds are the last levels a device may publish, in the order of the wire document.
+// Kinds are the last levels under up/{serial} a device may publish, in the order of the wire document.
 var Kinds = []devices.Kind{devices.KindFix, devices.KindCheckIn, devices.KindStatus}
 
 // MaxSerial is the length of the longest serial.
@@ -31,8 +32,16 @@ func Down(serial devices.Serial) string { return "down/" + string(serial) + "/cm
 // PartitionFilter is what the owner of partition k subscribes to. Never "#": it costs two consumers each.
 func PartitionFilter(k int) string { return "p/" + strconv.Itoa(k) + "/up/+/+" }
 
-// UnmappedFilter is what ingest subscribes to on a broker that cannot map.
+// UnmappedFilter is where devices publish, as seen on a broker that cannot map.
 const UnmappedFilter = "up/+/+"
+
+// UnmappedFilters are all that ingest subscribes to on a broker that cannot map. No topic matches two of them.
+var UnmappedFilters = []string{UnmappedFilter, "owntracks/+/+", "owntracks/+/+/+"}
+
+// OwnTracks is where the OwnTracks app publishes places; events, way-points and its own affairs lie one level below.
+func OwnTracks(serial devices.Serial, device string) string {
+	return "owntracks/" + string(serial) + "/" + device
+}
 
 // ServicePrefix begins the client id and user name of every session that is ours. A serial holds no colon, so no device
 // can be called like one of us.
@@ -88,13 +97,16 @@ func ValidSerial(s string) bool {
 // Parse takes a topic apart, mapped or not. The serial is "" where the topic does not give a valid one; ok is false
 // where the topic has no shape we know, and kind is then KindUnknown.
 func Parse(topic string) (serial devices.Serial, kind devices.Kind, ok bool) {
-	rest := topic
-	if after, mapped := strings.CutPrefix(topic, "p/"); mapped {
+	rest, mapped := topic, false
+	if after, found := strings.CutPrefix(topic, "p/"); found {
 		k, tail, found := strings.Cut(after, "/")
 		if _, err := strconv.ParseUint(k, 10, 16); !found || err != nil {
 			return "", devices.KindUnknown, false
 		}
-		rest = tail
+		rest, mapped = tail, true
+	}
+	if own, found := strings.CutPrefix(rest, "owntracks/"); found && !mapped {
+		return parseOwnTracks(own)
 	}
 	rest, found := strings.CutPrefix(rest, "up/")
 	if !found {
@@ -112,5 +124,20 @@ func Parse(topic string) (serial devices.Serial, kind devices.Kind, ok bool) {
 			return serial, known, true
 		}
 	}
+	if mapped && k == string(devices.KindOwnTracks) {
+		return serial, devices.KindOwnTracks, true
+	}
 	return serial, devices.KindUnknown, false
+}
+
+// parseOwnTracks reads {user}/{device} and {user}/{device}/{what}.
+func parseOwnTracks(rest string) (serial devices.Serial, kind devices.Kind, ok bool) {
+	s, device, found := strings.Cut(rest, "/")
+	if ValidSerial(s) {
+		serial = devices.Serial(s)
+	}
+	if !found || serial == "" || device == "" || strings.Count(device, "/") > 1 {
+		return serial, devices.KindUnknown, false
+	}
+	return serial, devices.KindOwnTracks, true
 }

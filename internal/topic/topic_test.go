@@ -30,6 +30,15 @@ func TestParse(t *testing.T) {
 		{"p/x/up/WB-1/fix", "", devices.KindUnknown, false},
 		{"p/1", "", devices.KindUnknown, false},
 		{"down/WB-1/cmd", "", devices.KindUnknown, false},
+		{"owntracks/PH-1/pixel", "PH-1", devices.KindOwnTracks, true},
+		{"owntracks/PH-1/pixel/event", "PH-1", devices.KindOwnTracks, true},
+		{"p/3/up/PH-1/owntracks", "PH-1", devices.KindOwnTracks, true},
+		{"up/PH-1/owntracks", "PH-1", devices.KindUnknown, false},
+		{"p/3/owntracks/PH-1/pixel", "", devices.KindUnknown, false},
+		{"owntracks/PH-1", "PH-1", devices.KindUnknown, false},
+		{"owntracks/PH-1/", "PH-1", devices.KindUnknown, false},
+		{"owntracks/PH-1/a/b/c", "PH-1", devices.KindUnknown, false},
+		{"owntracks/P 1/pixel", "", devices.KindUnknown, false},
 		{"", "", devices.KindUnknown, false},
 	} {
 		serial, kind, ok := topic.Parse(c.topic)
