@@ -14,6 +14,7 @@ import (
 
 	"zhijiao/alerts"
 	"zhijiao/cmd/zhijiao/config"
+	"zhijiao/devices"
 	"zhijiao/geofence"
 	"zhijiao/ingest"
 	"zhijiao/internal/broker"
@@ -61,7 +62,8 @@ type App struct {
 
 	broker       *broker.Broker // nil: it runs elsewhere
 	brokerSecret string
-	canary       *ingest.Canary // nil: the broker does not know our registry
+	canary       *ingest.Canary     // nil: the broker does not know our registry
+	terminals    *devices.Terminals // what gateways know of those they speak for
 	reading      atomic.Pointer[ingest.Ingest]
 
 	health health

@@ -21,7 +21,8 @@ import (
 
 func newDeviceCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "device", Short: "Wristbands and phones: enrol them, give them secrets, bind them to people", Args: cobra.NoArgs}
-	cmd.AddCommand(newDeviceAddCommand(), newDeviceSecretCommand(), newDeviceRevokeCommand(), newDeviceBindCommand(), newDeviceFloorCommand())
+	cmd.AddCommand(newDeviceAddCommand(), newDeviceSecretCommand(), newDeviceRevokeCommand(), newDeviceBindCommand(), newDeviceFloorCommand(),
+		newDeviceDatumCommand())
 	return cmd
 }
 
@@ -214,6 +215,26 @@ of methods apply to every model; this one is for models that are known to be wor
 				}
 				defer closeClock()
 				return geofence.NewStore(pool, c).PutModelFloor(ctx, 0, args[0], method, metres, time.Time{})
+			})
+		},
+	}
+}
+
+func newDeviceDatumCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "datum MODEL DATUM",
+		Short: "Record in which datum a model gives its places: WGS-84, CGCS2000, GCJ-02 or BD-09",
+		Long: `Record in which datum a model of device gives its places, for wires that cannot say it themselves (the gateways). It holds for
+what is heard from now on: a running server follows within a second. A place of a gateway whose datum neither the wire nor the model says is
+refused: a guess would be half a kilometre off.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			datum, ok := devices.ParseDatum(args[1])
+			if args[0] == "" || !ok {
+				return fmt.Errorf("DATUM: %q is none of WGS-84, CGCS2000, GCJ-02, BD-09", args[1])
+			}
+			return withDevices(cmd, func(ctx context.Context, tx pgx.Tx, d *deviceDesk) error {
+				return devices.PutModelDatum(ctx, tx, 0, args[0], datum, d.now)
 			})
 		},
 	}
