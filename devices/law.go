@@ -13,6 +13,7 @@ var (
 	ErrUnknownBinding = errors.New("no such binding, or it was corrected since")
 	ErrSerialTaken    = errors.New("a device with this serial is enrolled already")
 	ErrRevoked        = errors.New("the device is revoked")
+	ErrNotOpen        = errors.New("nobody has let the terminal register")
 )
 
 // LawError says which rule a change would break. The database is what refuses; this is how people are told.

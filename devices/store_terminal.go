@@ -16,17 +16,17 @@ const KindModelDatum = "model_datum.put"
 
 // LoadTerminals returns every device that may speak, as gateways ask.
 func LoadTerminals(ctx context.Context, q Querier) (map[Serial]Terminal, error) {
-	return terminals(ctx, q, `SELECT serial, mac, coalesce(m.datum, 0::smallint) FROM device d JOIN device_credential c USING (device_id)
-		LEFT JOIN model_datum m USING (model)
+	return terminals(ctx, q, `SELECT serial, mac, d.model, coalesce(m.datum, 0::smallint) FROM device d JOIN device_credential c USING (device_id)
+		LEFT JOIN model_datum m ON m.model = d.model
 		WHERE c.revoked_at IS NULL AND d.revoked_at IS NULL ORDER BY serial, device_credential_id`)
 }
 
 // TerminalsOf returns the same of some devices, after the ledger said that they changed (kinds device.*). A device that may
 // not speak is there, without a secret.
 func TerminalsOf(ctx context.Context, q Querier, devices ...id.Device) (map[Serial]Terminal, error) {
-	return terminals(ctx, q, `SELECT serial, mac, coalesce(m.datum, 0::smallint) FROM device d
+	return terminals(ctx, q, `SELECT serial, mac, d.model, coalesce(m.datum, 0::smallint) FROM device d
 		LEFT JOIN device_credential c ON c.device_id = d.device_id AND c.revoked_at IS NULL AND d.revoked_at IS NULL
-		LEFT JOIN model_datum m USING (model)
+		LEFT JOIN model_datum m ON m.model = d.model
 		WHERE d.device_id = ANY($1) ORDER BY serial, device_credential_id`, devices)
 }
 
@@ -38,10 +38,11 @@ func terminals(ctx context.Context, q Querier, sql string, args ...any) (map[Ser
 	out := map[Serial]Terminal{}
 	var serial Serial
 	var mac []byte
+	var model string
 	var datum Datum
-	_, err = pgx.ForEachRow(rows, []any{&serial, &mac, &datum}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&serial, &mac, &model, &datum}, func() error {
 		t := out[serial]
-		t.Datum = datum
+		t.Model, t.Datum = model, datum
 		if mac != nil {
 			t.MACs = append(t.MACs, append([]byte(nil), mac...))
 		}

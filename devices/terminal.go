@@ -8,6 +8,7 @@ import (
 // Terminal is what a gateway knows of a device that it may speak for.
 type Terminal struct {
 	MACs  [][]byte // keyed digests of the secrets that are good now; none: it may not speak
+	Model string   // as enrolled
 	Datum Datum    // in which its model gives places, where its wire does not say; 0: not recorded
 }
 

@@ -7,5 +7,14 @@ CREATE TABLE model_datum (
     recorded_by bigint      REFERENCES account
 );
 
+-- A terminal of JT/T 808 fetches its secret when it registers. Until when somebody lets it, and which make came first.
+CREATE TABLE terminal_registration (
+    device_id  bigint      PRIMARY KEY REFERENCES device,
+    opened_at  timestamptz NOT NULL,
+    open_until timestamptz NOT NULL CHECK (open_until > opened_at),
+    identity   text        -- maker/model/terminal id; NULL: none has come yet
+);
+
 ---- create above / drop below ----
+DROP TABLE terminal_registration;
 DROP TABLE model_datum;

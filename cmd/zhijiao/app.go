@@ -68,6 +68,7 @@ type App struct {
 
 	health health
 	page   string // address of the console
+	jt808  string // address for JT/T 808 terminals; empty: none
 	demo   demo
 	ready  atomic.Bool
 }
@@ -116,7 +117,7 @@ func (a *App) parts() []part {
 	}
 	if a.plan.server {
 		list = append(list, part{"ingest", a.startIngest}, part{"commands", a.startCommands}, part{"canary", a.startCanary},
-			part{"self-test", a.startSelfTest})
+			part{"terminals", a.startJT808}, part{"self-test", a.startSelfTest})
 	}
 	if a.plan.demo {
 		list = append(list, part{"demo", a.startDemo})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,6 +15,7 @@ import (
 
 	"zhijiao/cmd/zhijiao/config"
 	"zhijiao/devices"
+	"zhijiao/devices/jt808"
 	"zhijiao/geofence"
 	"zhijiao/internal/crypto"
 	"zhijiao/supervision"
@@ -22,7 +24,7 @@ import (
 func newDeviceCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "device", Short: "Wristbands and phones: enrol them, give them secrets, bind them to people", Args: cobra.NoArgs}
 	cmd.AddCommand(newDeviceAddCommand(), newDeviceSecretCommand(), newDeviceRevokeCommand(), newDeviceBindCommand(), newDeviceFloorCommand(),
-		newDeviceDatumCommand())
+		newDeviceDatumCommand(), newDeviceRegisterCommand())
 	return cmd
 }
 
@@ -238,4 +240,30 @@ refused: a guess would be half a kilometre off.`,
 			})
 		},
 	}
+}
+
+func newDeviceRegisterCommand() *cobra.Command {
+	var open time.Duration
+	cmd := &cobra.Command{
+		Use:   "register SERIAL",
+		Short: "Let a JT/T 808 terminal register, and fetch its secret by that",
+		Long: `Let a terminal that speaks JT/T 808 register for a while: the first of its number that does is given a new secret as its
+authentication code, and earlier secrets end. Whoever knows the number could do it instead, so let it register when it is at hand. A
+terminal whose authentication code can be set needs none of this: set it to the secret that "device add" printed.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !strings.HasPrefix(args[0], jt808.SerialPrefix) {
+				return fmt.Errorf("SERIAL: a terminal of this wire is %s and its number without leading zeros", jt808.SerialPrefix)
+			}
+			return withDevices(cmd, func(ctx context.Context, tx pgx.Tx, d *deviceDesk) error {
+				device, err := knownDevice(ctx, tx, args[0])
+				if err != nil {
+					return err
+				}
+				return devices.OpenRegistration(ctx, tx, device.ID, d.now, d.now.Add(open))
+			})
+		},
+	}
+	cmd.Flags().DurationVar(&open, "for", 15*time.Minute, "for how long; at most 24h")
+	return cmd
 }

@@ -21,6 +21,7 @@ func (c *Config) check() error {
 	errs := []error{
 		c.HTTP.check("http", "officers' passwords and people's places would cross the network readable"),
 		c.MQTT.check("mqtt", "devices' secrets and people's places would cross the network readable"),
+		c.JT808.check(),
 		c.Database.check(),
 		c.Broker.check(),
 	}
@@ -43,6 +44,26 @@ func (l Listener) check(name, why string) error {
 	}
 	if l.TLSKey != "" {
 		return private(name+".tls_key", l.TLSKey)
+	}
+	return nil
+}
+
+// check is that of any listener, but for one exception that has to be asked for: the wire has no encryption that terminals know.
+func (j JT808) check() error {
+	if j.Listen == "" {
+		return nil
+	}
+	if !j.Plain {
+		if err := j.Listener.check("jt808", "terminals' secrets and people's places would cross the network readable"); err != nil {
+			return fmt.Errorf("%w; where the network between is yours alone (a private APN, a VPN), say so with jt808.plain: true", err)
+		}
+		return nil
+	}
+	if j.TLSCert != "" || j.TLSKey != "" {
+		return errors.New("jt808.plain and jt808.tls_cert exclude one another")
+	}
+	if _, port, err := net.SplitHostPort(j.Listen); err != nil || port == "" {
+		return fmt.Errorf("jt808.listen: %q is not host:port", j.Listen)
 	}
 	return nil
 }

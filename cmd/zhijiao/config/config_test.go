@@ -32,6 +32,18 @@ func TestDefaultsAreSafe(t *testing.T) {
 	}
 }
 
+// A listener without TLS beyond this machine has to be asked for.
+func TestPlainTerminals(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(config.Source{Flags: map[string]string{"jt808.listen": "0.0.0.0:8808", "jt808.plain": "true", "jt808.makers_items": "W-100, W-200"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.JT808.Makers("W-100") || !c.JT808.Makers("W-200") || c.JT808.Makers("W-300") || c.JT808.Makers("") {
+		t.Error("models")
+	}
+}
+
 func TestLaterSourceWins(t *testing.T) {
 	t.Parallel()
 	path := file(t, "z.yaml", "http:\n  listen: 127.0.0.1:1\nmqtt.listen: 127.0.0.1:2\nlog: {level: debug}\nbroker: {partitions: 3}\n", 0o644)
@@ -59,7 +71,7 @@ func TestRefusals(t *testing.T) {
 		flags      map[string]string
 	}{
 		"unknown key":           {yaml: "htp: 1", want: "unknown key htp"},
-		"meant another":         {yaml: "listen: x", want: "is it http.listen or mqtt.listen?"},
+		"meant another":         {yaml: "listen: x", want: "is it http.listen or jt808.listen or mqtt.listen?"},
 		"unknown nested":        {yaml: "http: {listen: 127.0.0.1:1, color: red}", want: "unknown key http.color"},
 		"place of the fault":    {yaml: "log:\n  level: info\n  colour: red", want: ":3: unknown key log.colour"},
 		"twice":                 {yaml: "http: {listen: 127.0.0.1:1}\nhttp.listen: 127.0.0.1:2", want: "given twice"},
@@ -73,6 +85,9 @@ func TestRefusals(t *testing.T) {
 		"console without TLS":   {yaml: "http.listen: 0.0.0.0:80", want: "has no TLS, so officers' passwords"},
 		"every address":         {yaml: "http.listen: ':80'", want: "has no TLS"},
 		"devices without TLS":   {yaml: "mqtt.listen: '[::]:1883'", want: "has no TLS, so devices' secrets"},
+		"terminals without TLS": {yaml: "jt808.listen: '[::]:8808'", want: "say so with jt808.plain"},
+		"plain and TLS":         {yaml: "jt808: {listen: '[::]:8808', plain: true, tls_cert: x, tls_key: x}", want: "exclude one another"},
+		"plain at no port":      {yaml: "jt808: {listen: here, plain: true}", want: "not host:port"},
 		"half of TLS":           {yaml: "http.tls_cert: x", want: "need one another"},
 		"open key":              {yaml: "http.tls_cert: x\nhttp.tls_key: " + open, want: "chmod 600"},
 		"no port":               {yaml: "http.listen: localhost", want: "not host:port"},

@@ -15,6 +15,7 @@ type Config struct {
 	Database Database
 	HTTP     Listener
 	MQTT     Listener
+	JT808    JT808
 	Broker   Broker
 	Log      Log
 }
@@ -31,6 +32,24 @@ type Listener struct {
 	Listen  string
 	TLSCert string
 	TLSKey  string
+}
+
+// JT808 is the listener for terminals that speak JT/T 808.
+type JT808 struct {
+	Listener
+	Plain       bool   // beyond this machine, without TLS
+	MakersOf    string // models, with commas between
+	Connections int    // at most
+}
+
+// Makers says whether the makers' own items of a model are read.
+func (j JT808) Makers(model string) bool {
+	for _, m := range strings.Split(j.MakersOf, ",") {
+		if strings.TrimSpace(m) == model && model != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // Broker says which broker, and how the embedded one keeps its promise.
@@ -90,6 +109,12 @@ func Keys() []Key {
 		{"mqtt.listen", "127.0.0.1:1883", "Address of the embedded broker's MQTT listener. Port 0 takes a free one.", text(func(c *Config) *string { return &c.MQTT.Listen })},
 		{"mqtt.tls_cert", "", "Certificate chain of the MQTT listener (PEM). Needed on any address but a loopback one.", text(func(c *Config) *string { return &c.MQTT.TLSCert })},
 		{"mqtt.tls_key", "", "Private key to mqtt.tls_cert (PEM, not readable by others).", text(func(c *Config) *string { return &c.MQTT.TLSKey })},
+		{"jt808.listen", "", "Address of the listener for terminals that speak JT/T 808 over TCP. Empty: none. Port 0 takes a free one.", text(func(c *Config) *string { return &c.JT808.Listen })},
+		{"jt808.tls_cert", "", "Certificate chain of that listener (PEM), for terminals that can. On any address but a loopback one it or jt808.plain is needed.", text(func(c *Config) *string { return &c.JT808.TLSCert })},
+		{"jt808.tls_key", "", "Private key to jt808.tls_cert (PEM, not readable by others).", text(func(c *Config) *string { return &c.JT808.TLSKey })},
+		{"jt808.plain", "false", "true: listen beyond this machine without TLS, which nearly no terminal has. Secrets and places are readable on the way: only where the way is yours (a private APN, a VPN).", boolean(func(c *Config) *bool { return &c.JT808.Plain })},
+		{"jt808.makers_items", "", "Models, with commas between, whose makers' own items beyond the standard are read: battery, strap, card number.", text(func(c *Config) *string { return &c.JT808.MakersOf })},
+		{"jt808.connections", "20000", "Connections of terminals, at most; half of them before they have authenticated.", number(func(c *Config) *int { return &c.JT808.Connections }, 2, 500000)},
 		{"broker.url", "", "Address of a broker that runs elsewhere: ssl://host:8883, or tcp:// on this machine. Empty: `up` embeds one; `serve` needs it.", text(func(c *Config) *string { return &c.Broker.URL })},
 		{"broker.ca_file", "", "Certificate authority that signed the certificate of broker.url (PEM). Empty: those the machine trusts.", text(func(c *Config) *string { return &c.Broker.CAFile })},
 		{"broker.password_file", "", "File with the password of our own sessions, not readable by others. `broker` and a `serve` that uses it share it; 16 characters or more.", text(func(c *Config) *string { return &c.Broker.PasswordFile })},

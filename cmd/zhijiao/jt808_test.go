@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"zhijiao/cmd/zhijiao/simulate"
+	"zhijiao/devices"
+	"zhijiao/devices/jt808"
+)
+
+// wireTerminal is a JT/T 808 terminal, by its wire alone.
+type wireTerminal struct {
+	*testing.T
+	net   net.Conn
+	split jt808.Splitter
+	queue []jt808.Message
+	next  uint16
+}
+
+const terminalNumber = "013511221122"
+
+func (w *wireTerminal) dial(address string) {
+	w.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() { _ = c.Close() })
+	*w = wireTerminal{T: w.T, net: c}
+}
+
+// ask sends a message and returns what comes back; its error is that the connection has ended.
+func (w *wireTerminal) ask(id jt808.ID, body []byte) (jt808.Message, error) {
+	w.Helper()
+	b, err := jt808.Append(nil, jt808.Message{Header: jt808.Header{ID: id, Phone: terminalNumber, Serial: w.next}, Body: body})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.next++
+	_ = w.net.SetDeadline(time.Now().Add(time.Minute))
+	if _, err := w.net.Write(b); err != nil {
+		return jt808.Message{}, err
+	}
+	buf := make([]byte, 4096)
+	for len(w.queue) == 0 {
+		n, err := w.net.Read(buf)
+		if err != nil {
+			return jt808.Message{}, err
+		}
+		w.split.Split(buf[:n], func(frame []byte, _ *devices.Fault) bool {
+			m, f := jt808.Open(frame)
+			if f != nil {
+				w.Fatal(f)
+			}
+			w.queue = append(w.queue, m)
+			return true
+		})
+	}
+	m := w.queue[0]
+	w.queue = w.queue[1:]
+	return m, nil
+}
+
+// tell sends a message that must be answered with that result.
+func (w *wireTerminal) tell(id jt808.ID, body []byte, want jt808.Result) {
+	w.Helper()
+	m, err := w.ask(id, body)
+	if err != nil {
+		w.Fatal(err)
+	}
+	if r, f := jt808.OpenReply(m.Body); f != nil || m.ID != jt808.PlatformReply || r.Result != want {
+		w.Fatalf("%04x: %v %v", uint16(id), r.Result, f)
+	}
+}
+
+// TestTerminalToPosition_R35_R38_R39: a terminal that an officer lets register fetches its code, and what it says stands in the
+// database; sent again it changes nothing, (0, 0) is no place, a clock that is ahead is refused; revoked, it is out.
+func TestTerminalToPosition_R35_R38_R39(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)
+	app := rehearseStepped(t, start)
+	r := rehearsal{people: 2, wristbands: 1, days: 0, seed: 3, step: longestStep, only: []simulate.Misdeed{}}
+	if _, err := r.live(t.Context(), app, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) {
+		t.Helper()
+		root := newRoot()
+		var out strings.Builder
+		root.SetOut(&out)
+		root.SetErr(io.Discard)
+		root.SetArgs(append(args, "--data-dir", app.cfg.DataDir, "--database-url", app.cfg.Database.URL))
+		if err := root.ExecuteContext(t.Context()); err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+	}
+	app.cfg.JT808.Listen = "127.0.0.1:0"
+	if err := app.startJT808(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w := &wireTerminal{T: t}
+	w.dial(app.jt808)
+	registered := func(want byte) string {
+		t.Helper()
+		m, err := w.ask(jt808.Registration, make([]byte, 45))
+		if err != nil || m.ID != jt808.RegistrationReply || m.Body[2] != want {
+			t.Fatalf("%+v %v", m, err)
+		}
+		return string(m.Body[3:])
+	}
+	registered(jt808.NoSuchTerminal)
+	const serial = "jt808-13511221122"
+	run("device", "add", serial, "--class", "phone", "--org", "岳口", "--model", "W-100")
+	run("device", "bind", serial, "--to", "TM-00001", "--every", "8h")
+	run("device", "datum", "W-100", "WGS-84")
+	registered(jt808.AlreadyRegistered)
+	run("device", "register", serial)
+	code := registered(jt808.Registered)
+	w.tell(jt808.Authentication, []byte(code), jt808.Success)
+	l := jt808.Location{Status: jt808.StatusPositioned, Lat: 30650000, Lon: 113160000, Time: start}
+	fix := jt808.AppendLocation(nil, l)
+	w.tell(jt808.Report, fix, jt808.Success)
+	w.tell(jt808.Report, fix, jt808.Success)
+	zero, ahead := l, l
+	zero.Lat, zero.Lon, ahead.Time = 0, 0, start.Add(time.Hour)
+	w.tell(jt808.Report, jt808.AppendLocation(nil, zero), jt808.Success)
+	w.tell(jt808.Report, jt808.AppendLocation(nil, ahead), jt808.Success)
+	awaitCounts(t, app, map[devices.CountKey]int64{
+		{Kind: devices.KindFix, Outcome: devices.Stored}:                                 1,
+		{Kind: devices.KindFix, Outcome: devices.Duplicate}:                              1,
+		{Kind: devices.KindFix, Outcome: devices.Rejected, Reason: devices.TimeInFuture}: 1,
+		{Kind: devices.KindFix, Outcome: devices.Received}:                               3,
+	})
+	var lon, lat int64
+	if err := app.pool.QueryRow(t.Context(), `SELECT lon_e7, lat_e7 FROM position p JOIN device d USING (device_id) WHERE d.serial = $1`,
+		serial).Scan(&lon, &lat); err != nil || lon != 1131600000 || lat != 306500000 {
+		t.Errorf("it stands elsewhere, or not: %v", err)
+	}
+	run("device", "revoke", serial)
+	for { // until it is out: the news comes by the ledger
+		if _, err := w.ask(jt808.Heartbeat, nil); err != nil {
+			break
+		}
+	}
+	rows, err := devices.ListQuarantine(t.Context(), app.pool, devices.QuarantineFilter{Serial: serial})
+	if err != nil || len(rows) == 0 {
+		t.Errorf("no traces of what was refused: %v", err)
+	}
+}
+
+// awaitCounts waits until the account says so.
+func awaitCounts(t *testing.T, app *App, want map[devices.CountKey]int64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		counts, err := devices.LoadCounts(ctx, app.pool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := true
+		for k, n := range want {
+			done = done && int64(counts[k]) == n
+		}
+		if done {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("not accounted for: %v", counts)
+		case <-time.After(lookAgain):
+		}
+	}
+}
