@@ -242,12 +242,13 @@ func (c *companyEpisodes) take(list []CompanyEffect) {
 	}
 }
 
-// since are those that begin at an instant or later.
+// since are those that were first known at an instant or later, by when things happened. One that began before and was not
+// known by then is a new one: whatever was under way there was not told of yet.
 func (c *companyEpisodes) since(at time.Time) map[id.Subject][]*Episode {
 	out := map[id.Subject][]*Episode{}
 	for s, list := range c.list {
 		for _, p := range list {
-			if !p.At.Before(at) {
+			if !p.Opened.Evidence.At.Before(at) {
 				out[s] = append(out[s], p)
 			}
 		}

@@ -78,6 +78,22 @@ func TestTwoWhoMayNotMeet_R33(t *testing.T) {
 	p.want(1, "ledger WHERE kind = 'violation.withdrawn' AND body -> 'why' ->> 'what' = 'relation'")
 }
 
+// TestLateWhileTheyMeet_R36: what comes late while two are together, and nobody has been told of it yet, does not hide it.
+func TestLateWhileTheyMeet_R36(t *testing.T) {
+	t.Parallel()
+	p, a, _ := newApart(t)
+	p.observe(p.meeting(noon, noon.Add(10*time.Minute), 1500)...)
+	p.observe(p.meeting(noon.Add(10*time.Minute), noon.Add(13*time.Minute), 30)...)
+	p.clock.Step(noon.Add(14 * time.Minute))
+	p.settle()
+	p.want(0, "violation WHERE kind = 'near'")
+	p.observe(p.meeting(noon.Add(13*time.Minute), noon.Add(20*time.Minute), 30)...)
+	p.observe(p.fix("W1", noon.Add(11*time.Minute+30*time.Second), 0)) // late, between its beginning and its telling
+	p.clock.Step(noon.Add(20 * time.Minute))
+	p.settle()
+	p.want(1, "violation WHERE kind = 'near' AND state = 'open' AND subject_id = $1 AND opened_at = $2", a, noon.Add(10*time.Minute+10*time.Second))
+}
+
 // TestLateOrNot_R36: however the fixes of the two arrive, what stands in the end is the same.
 func TestCompanyInAnyOrder_R36(t *testing.T) {
 	t.Parallel()

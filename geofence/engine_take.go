@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"zhijiao/devices"
+	"zhijiao/internal/fail"
 	"zhijiao/internal/id"
 	"zhijiao/internal/ledger"
 )
@@ -126,10 +127,12 @@ func (t *taking) run(ctx context.Context, tx pgx.Tx, last error) error {
 		if err := t.batch.Fence(ctx, tx); err != nil {
 			return err
 		}
+		fail.Point(fail.Fenced)
 	}
 	if err := t.lock(ctx, tx); err != nil {
 		return err
 	}
+	fail.Point(fail.Locked)
 	if err := t.consultHistory(ctx, tx, errors.Is(last, errHeard)); err != nil {
 		return err
 	}
@@ -142,6 +145,7 @@ func (t *taking) run(ctx context.Context, tx pgx.Tx, last error) error {
 	if missing := t.engine.cache.without(t.days); len(missing) > 0 {
 		return missing
 	}
+	fail.Point(fail.Decided)
 	return t.write(ctx, tx)
 }
 
@@ -356,6 +360,7 @@ func (t *taking) write(ctx context.Context, tx pgx.Tx) error {
 	if err := t.rows.insert(ctx, tx); err != nil {
 		return err
 	}
+	fail.Point(fail.Written)
 	known := slices.SortedFunc(maps.Values(t.known), func(a, b *devices.Known) int { return int(a.ID - b.ID) })
 	if err := devices.SaveHeard(ctx, tx, known); err != nil {
 		return err
@@ -378,5 +383,10 @@ func (t *taking) write(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	return ledger.Append(ctx, tx, append(entries, more...)...)
+	fail.Point(fail.Applied)
+	if err := ledger.Append(ctx, tx, append(entries, more...)...); err != nil {
+		return err
+	}
+	fail.Point(fail.BeforeCommit)
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"zhijiao/internal/fail"
 	"zhijiao/internal/id"
 	"zhijiao/internal/ledger"
 )
@@ -140,6 +141,7 @@ func (e *Engine) Tick(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("fire timers: %w", err)
 	}
+	fail.Point(fail.TimersCommitted)
 	e.cache.keep(r.subjects)
 	if len(r.subjects) > 0 {
 		e.metrics.took("tick", time.Since(start), r.effects)
@@ -172,6 +174,7 @@ func (r *round) run(ctx context.Context, tx pgx.Tx) (err error) {
 	if err != nil {
 		return err
 	}
+	fail.Point(fail.TimersDecided)
 	return ledger.Append(ctx, tx, entries...)
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"zhijiao/internal/fail"
 )
 
 const smallestBatch = 16
@@ -102,6 +104,7 @@ func (l *lane) take(p *pending) error {
 		}
 	}
 	oldest := p.deliveries[0].since
+	fail.Point(fail.Opened)
 	if err := l.commit(oldest, p.items, 0, settle); err != nil {
 		l.size = max(l.size/2, min(smallestBatch, l.Batch))
 		return err
@@ -124,7 +127,9 @@ func (l *lane) commit(oldest time.Time, items []item, offset int, settle func(in
 	}
 	switch {
 	case err == nil:
+		fail.Point(fail.Committed)
 		settle(offset + len(items))
+		fail.Point(fail.Acknowledged)
 		return nil
 	case away(err):
 		return err

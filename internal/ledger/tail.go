@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"zhijiao/internal/fail"
 )
 
 const (
@@ -81,6 +83,7 @@ func (t *Tail) Step(ctx context.Context) (n int, err error) {
 			return err
 		}
 		n = len(entries)
+		fail.Point(fail.ReaderApplied)
 		return nil
 	})
 	if errors.Is(err, errNoCursor) {
@@ -88,6 +91,9 @@ func (t *Tail) Step(ctx context.Context) (n int, err error) {
 	}
 	if err != nil {
 		return 0, fmt.Errorf("ledger reader %s: %w", t.Name, err)
+	}
+	if n > 0 {
+		fail.Point(fail.ReaderCommitted)
 	}
 	if n > 0 && t.Committed != nil {
 		t.Committed()

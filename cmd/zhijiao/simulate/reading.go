@@ -338,9 +338,12 @@ func readDwelt(r *reading) {
 	r.shows(last.Sub(first) >= dwelling+sure, "seen there for %d minutes", int(last.Sub(first).Minutes()))
 }
 
-// readOutage: most of the wristbands of an operator, and not too few, sent nothing.
+// longSilent is after how long somebody who is silent says nothing of the network any more.
+const longSilent = time.Hour
+
+// readOutage: most of the wristbands of an operator, and not too few, sent nothing, and had been sending.
 func readOutage(r *reading) {
-	expected, spoke := 0, map[int]bool{}
+	expected, spoke, before := 0, map[int]bool{}, map[int]bool{}
 	for _, d := range r.w.queue {
 		if d.wristband && d.operator == r.misdeed.Operator {
 			expected++
@@ -349,8 +352,15 @@ func readOutage(r *reading) {
 	for i := range r.sights {
 		if s := &r.sights[i]; s.wristband && s.sent.After(r.from.Add(time.Minute)) && s.sent.Before(r.until) {
 			spoke[s.person] = true
+		} else if s.wristband && s.sent.After(r.from.Add(-longSilent)) && s.sent.Before(r.from) {
+			before[s.person] = true
 		}
 	}
-	silentOnes := expected - len(spoke)
+	silentOnes := 0
+	for _, d := range r.w.queue {
+		if d.wristband && d.operator == r.misdeed.Operator && before[d.person] && !spoke[d.person] {
+			silentOnes++
+		}
+	}
 	r.shows(silentOnes >= 5 && silentOnes*10 >= expected*6 && r.until.Sub(r.from) >= silent+sure, "%d of %d wristbands silent for %d minutes", silentOnes, expected, int(r.until.Sub(r.from).Minutes()))
 }
