@@ -121,7 +121,10 @@ func (c *cache) takeState(s id.Subject, version int64) (State, bool) {
 	defer c.mu.Unlock()
 	k, ok := c.states[s]
 	delete(c.states, s)
-	return k.state, ok && k.version == version
+	if !ok || k.version != version { // another process has gone on since: nothing of what we knew may be left in it
+		return State{}, false
+	}
+	return k.state, true
 }
 
 // keep remembers what was committed.

@@ -475,3 +475,52 @@ func exec(t *testing.T, pool *pgxpool.Pool, sql string) {
 		t.Fatal(err)
 	}
 }
+
+// TestTwoProcessesTakeTurns_R116: what one process remembers of a subject that another one has judged since must not mix with
+// what is stored: both, in turns, find what one alone finds.
+func TestTwoProcessesTakeTurns_R116(t *testing.T) {
+	t.Parallel()
+	var want string
+	for _, turns := range []bool{false, true} {
+		p := newPlace(t)
+		s := p.wearer("W1")
+		p.rule(geofence.RuleSpec{Subject: s, Kind: geofence.Silence, Basis: "positioning", From: noon.Add(-time.Hour)})
+		engines := []*geofence.Engine{p.engine, p.newEngine()}
+		next := func(i int) {
+			if turns {
+				p.engine = engines[i]
+			}
+		}
+		at := noon
+		step := func(i int, east float64) {
+			next(i)
+			at = at.Add(time.Minute)
+			p.clock.Step(at)
+			p.observe(p.fix("W1", at, east))
+		}
+		for range 3 {
+			for i := range 12 {
+				step(0, float64(i/4%2)*20_000)
+			}
+			next(0)
+			at = at.Add(40 * time.Minute)
+			p.tick(at) // silent: the first process remembers it
+			for range 3 {
+				step(1, 0) // and speaks again: the second one knows
+			}
+			next(0)
+			at = at.Add(40 * time.Minute)
+			p.tick(at) // and is silent again
+			step(1, 0)
+			next(1)
+			p.derive()
+		}
+		var got string
+		p.ok(p.pool.QueryRow(t.Context(), `SELECT string_agg(concat_ws(' ', kind, state, opened_at, closed_at), '; ' ORDER BY opened_at, kind) FROM violation WHERE subject_id = $1`, s).Scan(&got))
+		if turns && got != want {
+			t.Errorf("in turns:\n%s\nalone:\n%s", got, want)
+		}
+		want = got
+		p.want(6, "violation WHERE kind = 'device_silent' AND state = 'closed'")
+	}
+}

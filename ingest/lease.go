@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -52,6 +53,7 @@ type Leases struct {
 	failed error     // why the last look failed
 
 	granted []chan *Lease // by partition, capacity 1
+	waiting []atomic.Bool // by partition: its reader has nothing left to do for an earlier lease
 	state   func() (backlog, hears bool)
 	cancel  context.CancelFunc
 	done    chan struct{}
@@ -84,6 +86,7 @@ func NewLeases(o LeaseOptions) (*Leases, error) {
 	o.Database = o.Database.Copy()
 	o.Database.RuntimeParams["lock_timeout"] = leaseTimeout
 	l := &Leases{o: o, held: map[int]*Lease{}, done: make(chan struct{}), state: func() (bool, bool) { return true, false }}
+	l.waiting = make([]atomic.Bool, o.Partitions)
 	for range o.Partitions {
 		l.granted = append(l.granted, make(chan *Lease, 1))
 	}
@@ -137,6 +140,8 @@ func (l *Leases) acquire(ctx context.Context, partition int) (*Lease, error) {
 	if l == nil {
 		return nil, ctx.Err()
 	}
+	l.waiting[partition].Store(true)
+	defer l.waiting[partition].Store(false)
 	select {
 	case lease := <-l.granted[partition]:
 		return lease, nil
@@ -374,7 +379,7 @@ func (l *Leases) balance(ctx context.Context, conn *pgx.Conn, s *seen, held map[
 		if len(held) >= mostFor(s, l.o.Instance, l.o.Partitions) {
 			break
 		}
-		if s.leases[k].owner != "" {
+		if s.leases[k].owner != "" || !l.waiting[k].Load() {
 			continue
 		}
 		epoch, ok, err := take(ctx, conn, l.o.TTL, k, l.o.Instance)

@@ -160,7 +160,7 @@ func benchDatabase(t *testing.T) string {
 	return c.URL("")
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -23,6 +23,9 @@ const envMain = "ZHIJIAO_TEST_MAIN"
 func TestMain(m *testing.M) {
 	if os.Getenv(envMain) != "" {
 		os.Unsetenv(envMain)
+		if spec := os.Getenv(envPoint); spec != "" {
+			armPoint(spec)
+		}
 		main()
 		os.Exit(0)
 	}
@@ -74,10 +77,17 @@ func (p *process) output() string {
 // program starts the program; it is killed at the end of the test if it still runs.
 func program(t testing.TB, args ...string) *process {
 	t.Helper()
+	return start(t, func(*exec.Cmd) {}, args...)
+}
+
+// start is program with what is different about it.
+func start(t testing.TB, change func(*exec.Cmd), args ...string) *process {
+	t.Helper()
 	p := &process{t: t, done: make(chan struct{}), cmd: exec.Command(os.Args[0], args...)}
 	p.cmd.Env = append(os.Environ(), envMain+"=1")
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	p.cmd.WaitDelay = 5 * time.Second
+	change(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
