@@ -37,15 +37,28 @@ func (w *wireTerminal) dial(address string) {
 // ask sends a message and returns what comes back; its error is that the connection has ended.
 func (w *wireTerminal) ask(id jt808.ID, body []byte) (jt808.Message, error) {
 	w.Helper()
+	if err := w.send(id, body); err != nil {
+		return jt808.Message{}, err
+	}
+	return w.receive()
+}
+
+func (w *wireTerminal) send(id jt808.ID, body []byte) error {
+	w.Helper()
 	b, err := jt808.Append(nil, jt808.Message{Header: jt808.Header{ID: id, Phone: terminalNumber, Serial: w.next}, Body: body})
 	if err != nil {
 		w.Fatal(err)
 	}
 	w.next++
 	_ = w.net.SetDeadline(time.Now().Add(time.Minute))
-	if _, err := w.net.Write(b); err != nil {
-		return jt808.Message{}, err
-	}
+	_, err = w.net.Write(b)
+	return err
+}
+
+// receive returns the next message from the platform.
+func (w *wireTerminal) receive() (jt808.Message, error) {
+	w.Helper()
+	_ = w.net.SetDeadline(time.Now().Add(time.Minute))
 	buf := make([]byte, 4096)
 	for len(w.queue) == 0 {
 		n, err := w.net.Read(buf)
@@ -140,6 +153,26 @@ func TestTerminalToPosition_R35_R38_R39(t *testing.T) {
 	if err := app.pool.QueryRow(t.Context(), `SELECT lon_e7, lat_e7 FROM position p JOIN device d USING (device_id) WHERE d.serial = $1`,
 		serial).Scan(&lon, &lat); err != nil || lon != 1131600000 || lat != 306500000 {
 		t.Errorf("it stands elsewhere, or not: %v", err)
+	}
+	// A command goes down, and is over when the terminal says that it was carried out.
+	device, err := devices.Find(t.Context(), app.pool, serial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := devices.Enqueue(t.Context(), app.pool, devices.NewCommand{Device: device.ID, Kind: devices.CommandText, Text: "请到司法所报到",
+		At: start, ExpiresAt: start.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := w.receive()
+	if err != nil || text.ID != jt808.Text {
+		t.Fatal(text, err)
+	}
+	w.send(jt808.TerminalReply, jt808.AppendReply(nil, jt808.Reply{Serial: text.Serial, ID: text.ID, Result: jt808.Success}))
+	for done := false; !done; time.Sleep(lookAgain) {
+		if err := app.pool.QueryRow(t.Context(), `SELECT done_at IS NOT NULL FROM command WHERE command_id = $1`, ids[0]).Scan(&done); err != nil {
+			t.Fatal(err)
+		}
 	}
 	run("device", "revoke", serial)
 	for { // until it is out: the news comes by the ledger

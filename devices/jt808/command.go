@@ -59,6 +59,12 @@ func (c *conn) send(m devices.CommandMessage) string {
 	if !m.Expires.IsZero() && !c.g.o.Clock.Now().Before(m.Expires) {
 		return "expired"
 	}
+	if r, known := c.g.settled.of(m.ID); known { // it is carried out once, however often it comes
+		if r == Success && m.Kind != devices.CommandCheck {
+			c.g.settled.tell(c.serial, m.ID)
+		}
+		return "again"
+	}
 	messageID, body, ok := commandBody(m, c.head.V2019)
 	if !ok {
 		return "unsupported"
@@ -133,13 +139,12 @@ func AppendInterval(dst []byte, every time.Duration) []byte {
 	return dst
 }
 
-// takeSent finds the command a terminal answers, and forgets it.
-func (c *conn) takeSent(serial uint16) (sentCommand, bool) {
+// takeSent finds the command a terminal answers, and forgets it if that is the answer to it.
+func (c *conn) takeSent(serial uint16, is func(devices.CommandKind) bool) (sentCommand, bool) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	for i := len(c.sent) - 1; i >= 0; i-- {
-		if c.sent[i].serial == serial {
-			s := c.sent[i]
+		if s := c.sent[i]; s.serial == serial && is(s.kind) {
 			c.sent = append(c.sent[:i], c.sent[i+1:]...)
 			return s, true
 		}
@@ -147,15 +152,27 @@ func (c *conn) takeSent(serial uint16) (sentCommand, bool) {
 	return sentCommand{}, false
 }
 
-// answered takes a general reply of the terminal to something we sent.
+// asks says of a kind whether a place is the answer to it.
+func asks(k devices.CommandKind) bool { return k == devices.CommandCheck || k == devices.CommandLocate }
+
+// answered takes a general reply of the terminal to something we sent. That it will look for its place is not yet where it is.
 func (c *conn) answered(m Message) string {
 	r, f := OpenReply(m.Body)
 	if f != nil {
 		c.g.tracer.refuse(c.serial, f, len(m.Body))
 		return ""
 	}
-	if s, ok := c.takeSent(r.Serial); ok {
-		c.g.metrics.commands.WithLabelValues(commandLabel(s.kind), "answered "+r.Result.String()).Inc()
+	s, ok := c.takeSent(r.Serial, func(k devices.CommandKind) bool { return !asks(k) || r.Result != Success })
+	if !ok {
+		return ""
+	}
+	c.g.metrics.commands.WithLabelValues(commandLabel(s.kind), "answered "+r.Result.String()).Inc()
+	switch r.Result {
+	case Success:
+		c.g.settled.put(s.command, Success)
+		c.g.settled.tell(c.serial, s.command)
+	case Unsupported: // it would say so each time
+		c.g.settled.put(s.command, Unsupported)
 	}
 	return ""
 }
@@ -172,15 +189,21 @@ func (c *conn) found(m Message, t devices.Terminal) string {
 		c.g.tracer.refuse(c.serial, f, len(m.Body))
 		return ""
 	}
-	s, asked := c.takeSent(serial)
+	s, asked := c.takeSent(serial, asks)
 	if asked && o.Place != nil {
 		o.Answers = s.check
 	}
 	if !c.publish([]devices.Observation{o}, l.Time) {
 		return "" // whoever asked asks again
 	}
-	if asked {
+	if asked && o.Place != nil {
 		c.g.metrics.commands.WithLabelValues(commandLabel(s.kind), "answered success").Inc()
+		c.g.settled.put(s.command, Success)
+		if s.kind != devices.CommandCheck { // what answers a check ends it
+			c.g.settled.tell(c.serial, s.command)
+		}
+	} else if asked {
+		c.g.metrics.commands.WithLabelValues(commandLabel(s.kind), "no place").Inc()
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package jt808
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"io"
@@ -38,6 +39,8 @@ type conn struct {
 	began time.Time // when the frame that is being read began
 	bad   int
 	early int
+
+	waiting *list.Element // among those who have not authenticated; the gateway's lock
 
 	// Set once, by the authentication, before the gateway knows the connection.
 	serial devices.Serial

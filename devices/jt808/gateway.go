@@ -1,6 +1,7 @@
 package jt808
 
 import (
+	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -14,7 +15,8 @@ import (
 	"zhijiao/internal/mqttlink"
 )
 
-// maxStrangers is how many connections may be open that have not authenticated: half of the places are kept for those who can.
+// maxStrangers is how many connections may be open that have not authenticated: half of the places are kept for those who can. One more
+// puts out the eldest: a terminal says who it is within a second, and whoever only waits has waited long enough.
 func (g *Gateway) maxStrangers() int { return max(1, g.o.MaxConnections/2) }
 
 // Gateway holds the connections of terminals. It has one session at the broker, for all of them.
@@ -33,6 +35,9 @@ type Gateway struct {
 	mu    sync.Mutex
 	all   map[*conn]struct{}
 	known map[devices.Serial]*conn // authenticated; the newest connection of each
+	new   list.List                // *conn, not authenticated, the eldest in front
+
+	settled settled
 }
 
 // New prepares a gateway; it listens from Start on.
@@ -40,7 +45,7 @@ func New(o Options) (*Gateway, error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{o: o, all: map[*conn]struct{}{}, known: map[devices.Serial]*conn{}, lookups: make(chan struct{}, 2)}
+	g := &Gateway{o: o, all: map[*conn]struct{}{}, known: map[devices.Serial]*conn{}, lookups: make(chan struct{}, 2), settled: newSettled()}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.metrics, g.tracer = newMetrics(g, o.Registry), newTracer(g)
 	o.Link.Subscribe = []mqttlink.Filter{{Topic: "down/+/cmd", QoS: 0}}
@@ -56,7 +61,9 @@ func New(o Options) (*Gateway, error) {
 // Start listens, and connects to the broker. Until the broker is there terminals are let in and get no answer to what they
 // observe.
 func (g *Gateway) Start() error {
-	l, err := net.Listen("tcp", g.o.Listen)
+	// No keep-alive of TCP's: every 15 seconds it would wake the modem of something that lives on a battery. The idle limit ends
+	// what is dead.
+	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(g.ctx, "tcp", g.o.Listen)
 	if err != nil {
 		return fmt.Errorf("jt808: %w", err)
 	}
@@ -65,7 +72,7 @@ func (g *Gateway) Start() error {
 	}
 	g.listen = l
 	g.link.Open()
-	for _, f := range []func(){g.accept, g.sweep, func() { g.tracer.run(g.ctx) }} {
+	for _, f := range []func(){g.accept, g.sweep, func() { g.tracer.run(g.ctx) }, func() { g.settled.run(g) }} {
 		g.running.Add(1)
 		go func() { defer g.running.Done(); f() }()
 	}
@@ -149,17 +156,30 @@ func (g *Gateway) enter(c *conn) string {
 		return "stopping"
 	case len(g.all) >= g.o.MaxConnections:
 		return "full"
-	case len(g.all)-len(g.known) >= g.maxStrangers():
-		return "strangers"
+	}
+	if g.new.Len() >= g.maxStrangers() {
+		eldest := g.new.Front().Value.(*conn)
+		g.forget(eldest)
+		eldest.end("put out")
 	}
 	g.all[c] = struct{}{}
+	c.waiting = g.new.PushBack(c)
 	g.running.Add(1)
 	return ""
+}
+
+// forget takes c from those who have not authenticated, under the lock.
+func (g *Gateway) forget(c *conn) {
+	if c.waiting != nil {
+		g.new.Remove(c.waiting)
+		c.waiting = nil
+	}
 }
 
 func (g *Gateway) leave(c *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.forget(c)
 	delete(g.all, c)
 	if g.known[c.serial] == c {
 		delete(g.known, c.serial)
@@ -170,6 +190,7 @@ func (g *Gateway) leave(c *conn) {
 // whether we know it yet or not.
 func (g *Gateway) take(c *conn) {
 	g.mu.Lock()
+	g.forget(c)
 	old := g.known[c.serial]
 	g.known[c.serial] = c
 	g.mu.Unlock()

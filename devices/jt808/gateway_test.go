@@ -2,7 +2,11 @@ package jt808
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"math"
+	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -293,9 +297,8 @@ func TestTakeoverAndRevocation(t *testing.T) {
 	mqtttest.Eventually(t, "one is left", func() bool { all, known := p.g.counts(); return all == 1 && known == 1 })
 	p.terminals.Put(map[devices.Serial]devices.Terminal{serial: {}})
 	third.closed()
-	if p.count("ended_total", "taken over") != 1 || p.count("ended_total", "revoked") != 1 {
-		t.Error("why they ended")
-	}
+	p.ended("taken over", 1)
+	p.ended("revoked", 1)
 }
 
 // R37: who sends nonsense is cut off, and nobody else notices.
@@ -337,7 +340,8 @@ func TestPoison_R37(t *testing.T) {
 	outside.write([]byte("GET / HTTP/1.1\r\n\r\n"))
 	outside.closed()
 	p.heard(anna, maxBad)
-	if p.count("ended_total", "nonsense") != 1 || p.count("refused_total", "checksum") != maxBad+1 {
+	p.ended("nonsense", 1)
+	if p.count("refused_total", "checksum") != maxBad+1 {
 		t.Error("what was counted")
 	}
 }
@@ -366,19 +370,17 @@ func TestSlowAndMany(t *testing.T) {
 	})
 	p.enrol(anna, nil)
 	a := p.login(anna)
-	one, two, three := p.connect(bert), p.connect(bert), p.connect(bert)
-	three.closed() // two strangers are half of four
-	if p.count("turned_away_total", "strangers") != 1 {
-		t.Error("strangers")
-	}
-	one.write([]byte{mark, 2}) // and then nothing
+	one := p.connect(bert)
+	mqtttest.Eventually(t, "it is in", func() bool { all, _ := p.g.counts(); return all == 2 })
+	two, three := p.connect(bert), p.connect(bert)
+	one.closed() // two strangers are half of four: the eldest makes room
+	p.ended("put out", 1)
+	two.write([]byte{mark, 2}) // and then nothing
 	a.write([]byte{mark, 2})
 	a.closed()
-	one.closed()
 	two.closed()
-	if p.count("ended_total", "timeout") != 3 {
-		t.Error(p.count("ended_total", "timeout"))
-	}
+	three.closed()
+	p.ended("timeout", 3)
 	mqtttest.Eventually(t, "there is room", func() bool { all, _ := p.g.counts(); return all == 0 })
 	p.login(anna)
 	p.connect(bert)
@@ -420,12 +422,12 @@ func TestCommands(t *testing.T) {
 	if o := p.heard(anna, 3)[2]; o.Answers != 0 {
 		t.Errorf("one query was answered twice: %+v", o)
 	}
-	for _, c := range []struct {
+	for i, c := range []struct {
 		to   *terminal
 		name devices.Serial
 		flag []byte
 	}{{a, sa, []byte{textShow}}, {b, sb, []byte{textShow | 1, textNotice}}} {
-		p.publishCommand(c.name, devices.CommandMessage{ID: 56, Kind: devices.CommandText, At: noon, Text: "请到司法所报到"})
+		p.publishCommand(c.name, devices.CommandMessage{ID: 70 + devices.CommandID(i), Kind: devices.CommandText, At: noon, Text: "请到司法所报到"})
 		m := c.to.receive()
 		text, err := simplifiedchinese.GBK.NewDecoder().Bytes(m.Body[len(c.flag):])
 		if m.ID != Text || !bytes.Equal(m.Body[:len(c.flag)], c.flag) || string(text) != "请到司法所报到" || err != nil {
@@ -438,9 +440,53 @@ func TestCommands(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	p.publishCommand(sa, devices.CommandMessage{ID: 58, Kind: "sing", At: noon})
+	// Carried out once, and told until it is heard.
+	p.mu.Lock()
+	p.deaf = true
+	p.mu.Unlock()
+	text := devices.CommandMessage{ID: 60, Kind: devices.CommandText, Text: "1", At: noon}
+	p.publishCommand(sa, text)
+	m := a.receive()
+	a.send(TerminalReply, AppendReply(nil, Reply{m.Serial, m.ID, Success}))
+	mqtttest.Eventually(t, "it was told, and not heard", func() bool { return p.count("untold_total") == 1 })
+	p.mu.Lock()
+	p.deaf = false
+	p.mu.Unlock()
+	p.publishCommand(sa, text)
+	mqtttest.Eventually(t, "it is told again", func() bool { return slices.Equal(p.commandsDone(), []devices.CommandID{60}) })
+	p.publishCommand(sa, devices.CommandMessage{ID: 61, Kind: devices.CommandLocate, At: noon})
+	m = a.receive()
+	a.send(TerminalReply, AppendReply(nil, Reply{m.Serial, m.ID, Success})) // it will; that is not where it is
+	answer(m.Serial, at(tianmen(), noon.Add(3*time.Second)))
+	mqtttest.Eventually(t, "the place was the answer", func() bool { return slices.Equal(p.commandsDone(), []devices.CommandID{60, 61}) })
 	p.publishCommand(sa, devices.CommandMessage{ID: 59, Kind: devices.CommandText, Text: "x", At: noon, Expires: noon})
 	mqtttest.Eventually(t, "everything is counted", func() bool {
 		return p.count("commands_total", "other", "unsupported") == 1 && p.count("commands_total", "text", "expired") == 1 &&
 			p.count("commands_total", "text", "answered unsupported") == 2
 	})
+}
+
+// A terminal that can speaks TLS, and one that does not is not heard then.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(nil) // for its certificate
+	defer server.Close()
+	p := newPlace(t, func(o *Options) {
+		o.TLS = &tls.Config{Certificates: server.TLS.Certificates, MinVersion: tls.VersionTLS12}
+	})
+	p.enrol(anna, nil)
+	plain := p.connect(anna)
+	plain.send(Authentication, plain.code())
+	plain.closed()
+	a := p.connect(anna)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	a.net = tls.Client(a.net, &tls.Config{RootCAs: roots, ServerName: "example.com", MinVersion: tls.VersionTLS12})
+	if r := a.ask(Authentication, a.code()); r.Result != Success {
+		t.Error(r.Result)
+	}
+	if r := a.ask(Report, AppendLocation(nil, tianmen())); r.Result != Success {
+		t.Error(r.Result)
+	}
+	p.heard(anna, 1)
 }

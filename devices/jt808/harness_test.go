@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 
 	"zhijiao/devices"
 	"zhijiao/internal/clock"
+	"zhijiao/internal/mqttlink"
 	"zhijiao/internal/mqtttest"
 	"zhijiao/internal/topic"
 )
@@ -31,10 +33,13 @@ type place struct {
 	terminals *devices.Terminals
 	clock     *clock.Variable
 	metrics   *prometheus.Registry
+	sender    *mqttlink.Link // of commands; nil: none yet
 
 	mu     sync.Mutex
 	traces []devices.Refused
 	open   map[devices.Serial]string // who may register, and the code for it
+	done   []devices.CommandID
+	deaf   bool // and will not hear what is done
 }
 
 func newPlace(t *testing.T, change func(*Options)) *place {
@@ -47,7 +52,7 @@ func newPlace(t *testing.T, change func(*Options)) *place {
 	link := p.broker.Service(topic.GatewayClient("test"))
 	link.URL = "tcp://" + p.line.l.Addr().String()
 	o := Options{Listen: "127.0.0.1:0", Link: link, Terminals: p.terminals, MAC: mqtttest.MAC, Clock: p.clock, Registry: p.metrics,
-		Register: p.register, Quarantine: p.quarantine, Makers: func(model string) bool { return model == "known" }}
+		Register: p.register, Quarantine: p.quarantine, Done: p.carriedOut, Makers: func(model string) bool { return model == "known" }}
 	if change != nil {
 		change(&o)
 	}
@@ -101,6 +106,23 @@ func (p *place) quarantine(_ context.Context, list []devices.Refused) error {
 	defer p.mu.Unlock()
 	p.traces = append(p.traces, list...)
 	return nil
+}
+
+func (p *place) carriedOut(_ context.Context, _ devices.Serial, c devices.CommandID) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.deaf {
+		return errors.New("the database is away")
+	}
+	p.done = append(p.done, c)
+	return nil
+}
+
+// commandsDone is what was told of commands carried out.
+func (p *place) commandsDone() []devices.CommandID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.done)
 }
 
 // traced waits for a trace.
@@ -169,6 +191,12 @@ func (p *place) count(name string, labels ...string) float64 {
 		}
 	}
 	return sum
+}
+
+// ended waits until so many connections have ended for that reason: it is counted after they are closed.
+func (p *place) ended(why string, n float64) {
+	p.Helper()
+	mqtttest.Eventually(p.T, "ended: "+why, func() bool { return p.count("ended_total", why) == n })
 }
 
 // terminal is a terminal as the standard has it.
@@ -364,8 +392,10 @@ func (p *line) cut() {
 // publishCommand sends a command down as the platform does.
 func (p *place) publishCommand(serial devices.Serial, m devices.CommandMessage) {
 	p.Helper()
-	l := mqtttest.Link(p.T, p.broker.Service(topic.CommandClient("test")))
-	if err := l.Publish(p.Context(), topic.Down(serial), 0, devices.AppendCommandJSON(nil, m)); err != nil {
+	if p.sender == nil {
+		p.sender = mqtttest.Link(p.T, p.broker.Service(topic.CommandClient("test")))
+	}
+	if err := p.sender.Publish(p.Context(), topic.Down(serial), 0, devices.AppendCommandJSON(nil, m)); err != nil {
 		p.Fatal(err)
 	}
 }

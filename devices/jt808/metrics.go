@@ -12,6 +12,7 @@ type metrics struct {
 	ended        *prometheus.CounterVec
 	unpublished  prometheus.Counter
 	untraced     prometheus.Counter
+	untold       prometheus.Counter
 	publish      prometheus.Histogram
 }
 
@@ -31,11 +32,13 @@ func newMetrics(g *Gateway, r prometheus.Registerer) *metrics {
 			Help: "Messages the broker did not acknowledge: the terminal was not answered, and sends them again."}),
 		untraced: prometheus.NewCounter(prometheus.CounterOpts{Name: "zhijiao_jt808_untraced_total",
 			Help: "Refusals that left no trace in the quarantine, because there were too many or the database is away."}),
+		untold: prometheus.NewCounter(prometheus.CounterOpts{Name: "zhijiao_jt808_untold_total",
+			Help: "Commands that were carried out and could not be recorded so; they come again."}),
 		publish: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "zhijiao_jt808_publish_seconds",
 			Help: "From a terminal's message to the broker's acknowledgement.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}),
 	}
 	if r != nil {
-		r.MustRegister(m.frames, m.refused, m.replies, m.observations, m.commands, m.turnedAway, m.ended, m.unpublished, m.untraced, m.publish,
+		r.MustRegister(m.frames, m.refused, m.replies, m.observations, m.commands, m.turnedAway, m.ended, m.unpublished, m.untraced, m.untold, m.publish,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "zhijiao_jt808_connections", Help: "Connections that are open."},
 				func() float64 { all, _ := g.counts(); return float64(all) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "zhijiao_jt808_terminals", Help: "Terminals that are connected and authenticated."},
