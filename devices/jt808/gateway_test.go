@@ -290,6 +290,7 @@ func TestTakeoverAndRevocation(t *testing.T) {
 		t.Error(r.Result)
 	}
 	_ = second.net.Close()
+	mqtttest.Eventually(t, "its end is noticed", func() bool { all, _ := p.g.counts(); return all == 0 })
 	third := p.login(anna) // a reconnection
 	if r := third.ask(Heartbeat, nil); r.Result != Success {
 		t.Error(r.Result)
