@@ -74,7 +74,7 @@ bench: setup-test build bin/withpg ## geometry and evaluation on one core; the w
 	@bin/withpg env ZHIJIAO_TEST_BENCH=1 go test -run '^TestBench' -count 1 -timeout 30m -v ./geofence ./cmd/zhijiao
 
 faults: setup-test build bin/withpg ## kill -9, SIGSTOP, crashes at every step, of server, database and broker, again and again; prints what was lost
-	@bin/withpg env ZHIJIAO_TEST_FAULTS=20 go test -race -run 'Kill|Crash|Fault' -count 1 -timeout 60m -v ./...
+	@bin/withpg env ZHIJIAO_TEST_FAULTS=10 go test -race -run 'Kill|Crash|Fault|OwnerStops|DiskFull' -count 1 -timeout 60m -v ./...
 
 check-long: setup-test build bin/withpg ## 500 people for a week, all of the shared traces, the properties of event order and the geometry for long
 	@bin/withpg env ZHIJIAO_TEST_LONG=1 go test -run '_R30|_R31' -count 1 -timeout 30m -v ./geofence

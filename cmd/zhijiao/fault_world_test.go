@@ -256,16 +256,35 @@ func (w *faultWorld) await(more int64) {
 type faultTally struct{ acked, lost, duplicated int64 }
 
 // count holds the devices up, waits until everything is still, and looks what is there.
-func (w *faultWorld) count() (c faultTally) {
+func (w *faultWorld) count() faultTally {
 	w.t.Helper()
 	w.pauses.Lock()
 	defer w.pauses.Unlock()
-	c.acked = w.total()
-	const rows = `SELECT count(*) FROM position JOIN device USING (device_id) WHERE serial LIKE 'FAULT-%'`
-	for end := time.Now().Add(faultPatience); time.Now().Before(end) && w.one(rows) < c.acked; {
+	for end := time.Now().Add(faultPatience); time.Now().Before(end) && w.one(faultRowsSQL) < w.total(); {
 		time.Sleep(50 * time.Millisecond)
 	}
-	here, different := w.one(rows), w.one(`SELECT count(DISTINCT (serial, boot, seq)) FROM position JOIN device USING (device_id) WHERE serial LIKE 'FAULT-%'`)
+	return w.tally()
+}
+
+// settled is count for a broker that may lose what it acknowledged: it waits until no more comes.
+func (w *faultWorld) settled() faultTally {
+	w.t.Helper()
+	for last, same := int64(-1), 0; same < 40; time.Sleep(50 * time.Millisecond) {
+		if n := w.one(faultRowsSQL); n == last {
+			same++
+		} else {
+			last, same = n, 0
+		}
+	}
+	return w.tally()
+}
+
+const faultRowsSQL = `SELECT count(*) FROM position JOIN device USING (device_id) WHERE serial LIKE 'FAULT-%'`
+
+// tally looks what is there.
+func (w *faultWorld) tally() (c faultTally) {
+	c.acked = w.total()
+	here, different := w.one(faultRowsSQL), w.one(`SELECT count(DISTINCT (serial, boot, seq)) FROM position JOIN device USING (device_id) WHERE serial LIKE 'FAULT-%'`)
 	c.duplicated = here - different
 	for i, serial := range w.serials {
 		c.lost += w.acked[i].Load() - w.one(`SELECT count(DISTINCT seq) FROM position JOIN device USING (device_id) WHERE serial = $1 AND seq <= $2`, serial, w.acked[i].Load())
@@ -310,12 +329,18 @@ func (w *faultWorld) finish() {
 	if n := w.one(`SELECT count(*) FROM ledger`) - w.one(`SELECT count(DISTINCT pos) FROM ledger`); n != 0 {
 		t.Errorf("%d positions of the ledger are there twice", n)
 	}
+	w.accounted()
+}
+
+// accounted holds that everything received is accounted for.
+func (w *faultWorld) accounted() {
+	w.t.Helper()
 	v, err := devices.LoadCounts(context.Background(), w.pool)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	if v.Open() != 0 {
-		t.Errorf("the accounting does not close: %v", v)
+		w.t.Errorf("the accounting does not close: %v", v)
 	}
 }
 
