@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -36,20 +37,24 @@ func TestBenchTerminals(t *testing.T) {
 	if os.Getenv("ZHIJIAO_TEST_BENCH") == "" {
 		t.Skip("set ZHIJIAO_TEST_BENCH")
 	}
-	p := newPlace(t, nil)
-	const terminals, messages = 64, 300
+	p := newPlace(t, func(o *Options) { o.Limits.Frames = 1e6 })
+	const terminals, messages = 64, 500
 	var all []*terminal
 	for i := range terminals {
 		phone := fmt.Sprintf("0139%08d", i)
 		p.enrol(phone, nil)
 		all = append(all, p.login(phone))
 	}
-	round := func(name string, fixes int, id ID, body func(n int) []byte) {
+	var plain float64
+	round := func(name string, fixes int, poison bool, id ID, body func(n int) []byte) {
 		start := time.Now()
 		var wg sync.WaitGroup
 		for _, a := range all {
 			wg.Go(func() {
 				for n := range messages {
+					if poison && n%10 == 0 {
+						a.write([]byte("~not a message at all~"))
+					}
 					if r := a.ask(id, body(n)); r.Result != Success {
 						t.Error(r.Result)
 					}
@@ -59,9 +64,19 @@ func TestBenchTerminals(t *testing.T) {
 		wg.Wait()
 		per := float64(terminals*messages) / time.Since(start).Seconds()
 		t.Logf("%s: %.0f messages/s, %.0f fixes/s, each answered after its PUBACK", name, per, per*float64(fixes))
+		plain = per
 	}
-	round("0x0200", 1, Report, func(n int) []byte { return AppendLocation(nil, at(tianmen(), noon.Add(time.Duration(n)*time.Second))) })
-	round("0x0704 of 20", 20, Batch, func(n int) []byte { return AppendBatch(nil, slicesOf(tianmen(), 20), true) })
+	one := func(n int) []byte { return AppendLocation(nil, at(tianmen(), noon.Add(time.Duration(n)*time.Second))) }
+	var ratios []float64
+	for range 3 {
+		round("0x0200", 1, false, Report, one)
+		alone := plain
+		round("0x0200 and a tenth of poison", 1, true, Report, one)
+		ratios = append(ratios, plain/alone)
+	}
+	slices.Sort(ratios)
+	t.Logf("with poison %.2f of without, the middle of %.2f", ratios[1], ratios)
+	round("0x0704 of 20", 20, false, Batch, func(n int) []byte { return AppendBatch(nil, slicesOf(tianmen(), 20), true) })
 
 	var before, after runtime.MemStats
 	runtime.GC()

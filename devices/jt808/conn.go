@@ -16,11 +16,9 @@ import (
 )
 
 const (
-	framesRate   = 50  // a second, of one terminal: above, it is read no faster
-	framesBurst  = 200 // at once
-	maxBad       = 20  // frames in a row that cannot be opened
-	maxEarly     = 8   // frames before the authentication
-	maxTogether  = 32  // observations of one payload
+	maxBad       = 20 // frames in a row that cannot be opened
+	maxEarly     = 8  // frames before the authentication
+	maxTogether  = 32 // observations of one payload
 	commandQueue = 16
 )
 
@@ -42,6 +40,8 @@ type conn struct {
 
 	waiting *list.Element // among those who have not authenticated; the gateway's lock
 
+	heardAt, heardOf time.Time // the last report: when it came, and of when it was
+
 	// Set once, by the authentication, before the gateway knows the connection.
 	serial devices.Serial
 	mac    []byte
@@ -58,7 +58,7 @@ type conn struct {
 
 func newConn(g *Gateway, n net.Conn) *conn {
 	c := &conn{g: g, net: n, opened: time.Now(), commands: make(chan devices.CommandMessage, commandQueue),
-		pace: bucket{rate: framesRate, burst: framesBurst, tokens: framesBurst}}
+		pace: bucket{rate: g.o.Limits.Frames, burst: 4 * g.o.Limits.Frames, tokens: 4 * g.o.Limits.Frames}}
 	c.ctx, c.cancel = context.WithCancel(g.ctx)
 	return c
 }
@@ -267,10 +267,30 @@ func (c *conn) report(m Message, serials []uint16, t devices.Terminal) string {
 	if f != nil {
 		return c.wrong(m, serials, f)
 	}
-	if !c.publish([]devices.Observation{o}, time.Time{}) {
+	var sent time.Time
+	if c.live(o.At) {
+		sent = o.At
+	}
+	if !c.publish([]devices.Observation{o}, sent) {
 		return ""
 	}
 	return c.reply(m, serials, Success)
+}
+
+// How far apart two reports must be to tell whether they come as they are made, and by how much their times may then differ from that.
+const (
+	liveSpacing = 20 * time.Second
+	liveJitter  = 3 * time.Second
+)
+
+// live says whether a report comes as it is made: since the one before, the terminal's clock went on as ours did. Then its time is the time of
+// sending, however wrong the clock is. What was stored without a network comes faster than it was made.
+func (c *conn) live(of time.Time) bool {
+	now := c.g.o.Clock.Now()
+	spacing, told := now.Sub(c.heardAt), of.Sub(c.heardOf)
+	first := c.heardAt.IsZero()
+	c.heardAt, c.heardOf = now, of
+	return !first && spacing >= liveSpacing && (spacing-told).Abs() <= liveJitter
 }
 
 // batch publishes what a batch holds, in its order, and answers when all of it is safe. What cannot be read of it would not be
@@ -332,8 +352,8 @@ func (c *conn) publish(list []devices.Observation, sent time.Time) bool {
 	return true
 }
 
-// envelope is the message around observations of one kind. The wire has no time of sending; but what a terminal timed later than now
-// it sent later than that, by its own clock, and so the clock's error is told.
+// envelope is the message around observations of one kind. The wire has no time of sending; but what a terminal timed later than now it
+// sent later than that, by its own clock, and so the clock's error is told (R38).
 func (c *conn) envelope(run []devices.Observation, sent time.Time) devices.Report {
 	r := devices.Report{Boot: -1, Sent: sent, Observations: run}
 	if run[0].Place != nil {

@@ -2,6 +2,7 @@ package jt808
 
 import (
 	"errors"
+	"time"
 
 	"zhijiao/devices"
 )
@@ -79,6 +80,11 @@ func (c *conn) authenticate(m Message) string {
 		c.g.tracer.refuse(serial, f, len(m.Body))
 		c.reply(m, []uint16{m.Serial}, Failed)
 		return "not authenticated"
+	}
+	select {
+	case <-time.After(c.g.turn(serial)):
+	case <-c.ctx.Done():
+		return "stopped"
 	}
 	if c.serial == "" {
 		c.serial, c.mac, c.head = serial, mac, m.Header

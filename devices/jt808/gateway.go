@@ -34,8 +34,9 @@ type Gateway struct {
 
 	mu    sync.Mutex
 	all   map[*conn]struct{}
-	known map[devices.Serial]*conn // authenticated; the newest connection of each
-	new   list.List                // *conn, not authenticated, the eldest in front
+	known map[devices.Serial]*conn     // authenticated; the newest connection of each
+	new   list.List                    // *conn, not authenticated, the eldest in front
+	last  map[devices.Serial]time.Time // of its last authentication
 
 	settled settled
 }
@@ -45,7 +46,7 @@ func New(o Options) (*Gateway, error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{o: o, all: map[*conn]struct{}{}, known: map[devices.Serial]*conn{}, lookups: make(chan struct{}, 2), settled: newSettled()}
+	g := &Gateway{o: o, all: map[*conn]struct{}{}, known: map[devices.Serial]*conn{}, last: map[devices.Serial]time.Time{}, lookups: make(chan struct{}, 2), settled: newSettled()}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.metrics, g.tracer = newMetrics(g, o.Registry), newTracer(g)
 	o.Link.Subscribe = []mqttlink.Filter{{Topic: "down/+/cmd", QoS: 0}}
@@ -184,6 +185,20 @@ func (g *Gateway) leave(c *conn) {
 	if g.known[c.serial] == c {
 		delete(g.known, c.serial)
 	}
+}
+
+// turn is how long a terminal that authenticates has to wait: one that connects again and again, or two under one number, do so once a
+// second.
+func (g *Gateway) turn(serial devices.Serial) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	next := now
+	if last, again := g.last[serial]; again && last.Add(g.o.Limits.Login).After(now) {
+		next = last.Add(g.o.Limits.Login)
+	}
+	g.last[serial] = next
+	return next.Sub(now)
 }
 
 // take makes c the connection of its terminal. One that had it ends: a terminal that comes again has lost its old connection,

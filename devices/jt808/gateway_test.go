@@ -108,6 +108,30 @@ func TestWhatIsNoPlace_R39(t *testing.T) {
 	p.traced(serial, devices.Malformed, "location")
 }
 
+// R38: the wire has no time of sending, but what comes as it is made tells how wrong the clock is; what was stored does not.
+func TestClockBehind_R38(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	p.enrol(anna, nil)
+	a := p.login(anna)
+	behind := noon.Add(-time.Hour)
+	for i, c := range []struct {
+		passes, told time.Duration
+		live         bool
+	}{{0, 0, false}, {time.Minute, time.Minute, true}, {time.Minute, 62 * time.Second, true}, {time.Second, time.Second, false},
+		{time.Second, 10 * time.Minute, false}, {time.Minute, 10 * time.Minute, false}, {time.Hour, -time.Minute, false}} {
+		p.clock.Advance(c.passes)
+		behind = behind.Add(c.told)
+		if r := a.ask(Report, AppendLocation(nil, at(tianmen(), behind))); r.Result != Success {
+			t.Fatal(r.Result)
+		}
+		o := p.heard(anna, i+1)[i]
+		if live := !o.SentAt.IsZero(); live != c.live || live && !o.SentAt.Equal(behind) {
+			t.Errorf("%d: sent %v", i, o.SentAt)
+		}
+	}
+}
+
 // The terminal is told "success" when the broker has acknowledged, and otherwise nothing: it sends again, and again the same.
 func TestNoReplyWithoutPuback(t *testing.T) {
 	t.Parallel()
@@ -300,6 +324,23 @@ func TestTakeoverAndRevocation(t *testing.T) {
 	third.closed()
 	p.ended("taken over", 1)
 	p.ended("revoked", 1)
+}
+
+// Two under one number, or one that comes again and again, take turns.
+func TestLoginsTakeTurns(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, func(o *Options) { o.Limits.Login = 200 * time.Millisecond })
+	p.enrol(anna, nil)
+	start := time.Now()
+	for range 4 {
+		p.login(anna)
+	}
+	if took := time.Since(start); took < 600*time.Millisecond {
+		t.Errorf("four in %v", took)
+	}
+	if n := p.g.turn("jt808-2"); n != 0 {
+		t.Errorf("another waits %v", n)
+	}
 }
 
 // R37: who sends nonsense is cut off, and nobody else notices.

@@ -53,6 +53,7 @@ func newPlace(t *testing.T, change func(*Options)) *place {
 	link.URL = "tcp://" + p.line.l.Addr().String()
 	o := Options{Listen: "127.0.0.1:0", Link: link, Terminals: p.terminals, MAC: mqtttest.MAC, Clock: p.clock, Registry: p.metrics,
 		Register: p.register, Quarantine: p.quarantine, Done: p.carriedOut, Makers: func(model string) bool { return model == "known" }}
+	o.Limits.Login = time.Millisecond
 	if change != nil {
 		change(&o)
 	}

@@ -41,11 +41,13 @@ type Options struct {
 	Registry prometheus.Registerer // nil: no metrics
 }
 
-// Limits are times of the machine, and a test's to change.
+// Limits are those of one connection, in times of the machine, and a test's to change.
 type Limits struct {
+	Frames    float64       // a second, in the long run; four seconds' worth at once: 50
 	Handshake time.Duration // from the connection to the authentication: 30 s
 	Frame     time.Duration // from the first byte of a frame to its last: 30 s
 	Idle      time.Duration // between frames: 15 min
+	Login     time.Duration // between two authentications of one terminal: 1 s
 	Write     time.Duration // 10 s
 	Publish   time.Duration // from the publish to the broker's acknowledgement: 10 s
 	Sweep     time.Duration // between looks for terminals that may no longer speak: 2 s
@@ -63,12 +65,15 @@ func (o *Options) defaults() error {
 	}
 	l := &o.Limits
 	for d, v := range map[*time.Duration]time.Duration{
-		&l.Handshake: 30 * time.Second, &l.Frame: 30 * time.Second, &l.Idle: 15 * time.Minute, &l.Write: 10 * time.Second,
+		&l.Handshake: 30 * time.Second, &l.Frame: 30 * time.Second, &l.Idle: 15 * time.Minute, &l.Login: time.Second, &l.Write: 10 * time.Second,
 		&l.Publish: 10 * time.Second, &l.Sweep: 2 * time.Second,
 	} {
 		if *d == 0 {
 			*d = v
 		}
+	}
+	if l.Frames == 0 {
+		l.Frames = 50
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
