@@ -19,7 +19,12 @@ const (
 	CommandLocate  CommandKind = "locate"  // send a satellite fix
 	CommandText    CommandKind = "text"    // show a text
 	CommandVibrate CommandKind = "vibrate" // make the wearer look
+	// CommandInterval sets how often the device reports, in order to save its battery or to follow somebody closely.
+	CommandInterval CommandKind = "interval"
 )
+
+// maxEvery is the longest interval in seconds: a week, as of a binding.
+const maxEvery = 7 * 24 * 3600
 
 // CommandMessage is 设备指令 as it goes down. It may arrive more than once: the id tells.
 type CommandMessage struct {
@@ -27,9 +32,10 @@ type CommandMessage struct {
 	Kind    CommandKind
 	At      time.Time
 	Expires time.Time
-	Check   id.Check  // 0 unless Kind is check
-	Due     time.Time // zero unless Kind is check
-	Text    string    // empty unless Kind is text
+	Check   id.Check      // 0 unless Kind is check
+	Due     time.Time     // zero unless Kind is check
+	Text    string        // empty unless Kind is text
+	Every   time.Duration // whole seconds; 0 unless Kind is interval
 }
 
 // AppendCommandJSON appends the payload of a command.
@@ -44,6 +50,9 @@ func AppendCommandJSON(dst []byte, m CommandMessage) []byte {
 	}
 	w.instant("due", m.Due)
 	w.str("text", m.Text)
+	if m.Every > 0 {
+		w.integer("every", int64(m.Every/time.Second))
+	}
 	return append(w.b, '}')
 }
 
@@ -58,6 +67,7 @@ func DecodeCommandJSON(payload []byte) (CommandMessage, error) {
 		Check   id.Check    `json:"check"`
 		Due     time.Time   `json:"due"`
 		Text    string      `json:"text"`
+		Every   int64       `json:"every"`
 	}
 	if err := json.Unmarshal(payload, &m); err != nil {
 		return CommandMessage{}, fmt.Errorf("command: %w", err)
@@ -65,5 +75,8 @@ func DecodeCommandJSON(payload []byte) (CommandMessage, error) {
 	if m.V != WireVersion {
 		return CommandMessage{}, fmt.Errorf("command: version %d, not %d", m.V, WireVersion)
 	}
-	return CommandMessage{m.ID, m.Kind, m.At, m.Expires, m.Check, m.Due, m.Text}, nil
+	if m.Every < 0 || m.Every > maxEvery {
+		return CommandMessage{}, fmt.Errorf("command: every %d s is no interval", m.Every)
+	}
+	return CommandMessage{m.ID, m.Kind, m.At, m.Expires, m.Check, m.Due, m.Text, time.Duration(m.Every) * time.Second}, nil
 }

@@ -351,7 +351,7 @@ func TestEncodeRefuses(t *testing.T) {
 
 func TestCommandRoundTrip(t *testing.T) {
 	t.Parallel()
-	want := CommandMessage{ID: 55, Kind: CommandCheck, At: received, Expires: received.Add(time.Hour), Check: 123, Due: received.Add(10 * time.Minute), Text: `请"核查"`}
+	want := CommandMessage{ID: 55, Kind: CommandCheck, At: received, Expires: received.Add(time.Hour), Check: 123, Due: received.Add(10 * time.Minute), Text: `请"核查"`, Every: 5 * time.Minute}
 	got, err := DecodeCommandJSON(AppendCommandJSON(nil, want))
 	if err != nil || got != want {
 		t.Fatalf("%+v, %v", got, err)

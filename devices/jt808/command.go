@@ -92,6 +92,8 @@ func commandBody(m devices.CommandMessage, v2019 bool) (ID, []byte, bool) {
 		return Text, AppendText(nil, m.Text, false, v2019), true
 	case devices.CommandVibrate:
 		return Text, AppendText(nil, lookText, true, v2019), true
+	case devices.CommandInterval:
+		return SetParameters, AppendInterval(nil, m.Every), m.Every > 0
 	}
 	return 0, nil, false
 }
@@ -99,7 +101,7 @@ func commandBody(m devices.CommandMessage, v2019 bool) (ID, []byte, bool) {
 // commandLabel keeps what a newer program may send out of the labels.
 func commandLabel(k devices.CommandKind) string {
 	switch k {
-	case devices.CommandCheck, devices.CommandLocate, devices.CommandText, devices.CommandVibrate:
+	case devices.CommandCheck, devices.CommandLocate, devices.CommandText, devices.CommandVibrate, devices.CommandInterval:
 		return string(k)
 	}
 	return "other"

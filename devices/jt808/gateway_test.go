@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"math"
 	"net/http/httptest"
 	"slices"
@@ -479,6 +480,10 @@ func TestCommands(t *testing.T) {
 	}
 	p.publishCommand(sa, devices.CommandMessage{ID: 57, Kind: devices.CommandVibrate, At: noon})
 	if m := a.receive(); m.ID != Text || m.Body[0] != textShow|textSpeak|textUrgent2013 {
+		t.Errorf("%+v", m)
+	}
+	p.publishCommand(sa, devices.CommandMessage{ID: 80, Kind: devices.CommandInterval, At: noon, Every: 5 * time.Minute})
+	if m := a.receive(); m.ID != SetParameters || hex.EncodeToString(m.Body) != "03"+"000000200400000000"+"00000027040000012c"+"00000029040000012c" {
 		t.Errorf("%+v", m)
 	}
 	p.publishCommand(sa, devices.CommandMessage{ID: 58, Kind: "sing", At: noon})
