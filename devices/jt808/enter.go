@@ -23,7 +23,7 @@ func (c *conn) register(m Message) string {
 		}
 		return c.answerRegistration(m, result, "")
 	}
-	if !c.g.o.Terminals.Loaded() {
+	if !c.g.o.Terminals.Loaded() || !c.g.mayLookUp() {
 		return "not ready"
 	}
 	select {

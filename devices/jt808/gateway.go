@@ -15,6 +15,11 @@ import (
 	"zhijiao/internal/mqttlink"
 )
 
+const (
+	registerRate  = 20 // registrations a second, in the long run
+	registerBurst = 100
+)
+
 // maxStrangers is how many connections may be open that have not authenticated: half of the places are kept for those who can. One more
 // puts out the eldest: a terminal says who it is within a second, and whoever only waits has waited long enough.
 func (g *Gateway) maxStrangers() int { return max(1, g.o.MaxConnections/2) }
@@ -31,6 +36,7 @@ type Gateway struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	lookups chan struct{} // a place for each registration that asks the database
+	asking  bucket        // and how many may in a second
 
 	mu    sync.Mutex
 	all   map[*conn]struct{}
@@ -46,7 +52,8 @@ func New(o Options) (*Gateway, error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{o: o, all: map[*conn]struct{}{}, known: map[devices.Serial]*conn{}, last: map[devices.Serial]time.Time{}, lookups: make(chan struct{}, 2), settled: newSettled()}
+	g := &Gateway{o: o, all: map[*conn]struct{}{}, known: map[devices.Serial]*conn{}, last: map[devices.Serial]time.Time{}, lookups: make(chan struct{}, 2),
+		asking: bucket{rate: registerRate, burst: registerBurst, tokens: registerBurst}, settled: newSettled()}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.metrics, g.tracer = newMetrics(g, o.Registry), newTracer(g)
 	o.Link.Subscribe = []mqttlink.Filter{{Topic: "down/+/cmd", QoS: 0}}
@@ -185,6 +192,13 @@ func (g *Gateway) leave(c *conn) {
 	if g.known[c.serial] == c {
 		delete(g.known, c.serial)
 	}
+}
+
+// mayLookUp bounds what registrations cost the database: anybody may send one.
+func (g *Gateway) mayLookUp() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.asking.take(time.Now()) == 0
 }
 
 // turn is how long a terminal that authenticates has to wait: one that connects again and again, or two under one number, do so once a

@@ -33,7 +33,13 @@ func at(l Location, when time.Time) Location {
 // What a terminal observes comes out under its serial, with its health, and it is answered.
 func TestReports_R34(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, nil)
+	for _, kind := range []mqtttest.Kind{mqtttest.Embedded, mqtttest.Mosquitto} {
+		t.Run(string(kind), func(t *testing.T) { t.Parallel(); reports(newPlaceAt(t, kind, nil)) })
+	}
+}
+
+func reports(p *place) {
+	t := p.T
 	p.enrol(anna, nil)
 	p.enrol(bert, func(x *devices.Terminal) { x.Datum, x.Model = devices.GCJ02, "known" })
 	a, b := p.login(anna), p.login(bert)
@@ -341,6 +347,15 @@ func TestLoginsTakeTurns(t *testing.T) {
 	}
 	if n := p.g.turn("jt808-2"); n != 0 {
 		t.Errorf("another waits %v", n)
+	}
+	asked := 0
+	for range 10 * registerBurst {
+		if p.g.mayLookUp() {
+			asked++
+		}
+	}
+	if asked < registerBurst || asked > 2*registerBurst {
+		t.Errorf("%d registrations would have asked the database", asked)
 	}
 }
 

@@ -44,7 +44,12 @@ type place struct {
 
 func newPlace(t *testing.T, change func(*Options)) *place {
 	t.Helper()
-	p := &place{T: t, broker: mqtttest.Broker(t, mqtttest.Options{}), up: &mqtttest.Collector{}, terminals: new(devices.Terminals),
+	return newPlaceAt(t, mqtttest.Embedded, change)
+}
+
+func newPlaceAt(t *testing.T, kind mqtttest.Kind, change func(*Options)) *place {
+	t.Helper()
+	p := &place{T: t, broker: mqtttest.Broker(t, mqtttest.Options{Kind: kind}), up: &mqtttest.Collector{}, terminals: new(devices.Terminals),
 		clock: clock.NewStepped(noon), metrics: prometheus.NewPedanticRegistry(), open: map[devices.Serial]string{}}
 	mqtttest.Link(t, p.broker.Reader(0, p.up.Handle))
 	p.line = newLine(t, strings.TrimPrefix(p.broker.URL, "tcp://"))
