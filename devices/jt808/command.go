@@ -60,7 +60,7 @@ func (c *conn) send(m devices.CommandMessage) string {
 		return "expired"
 	}
 	if r, known := c.g.settled.of(m.ID); known { // it is carried out once, however often it comes
-		if r == Success && m.Kind != devices.CommandCheck {
+		if r == Success {
 			c.g.settled.tell(c.serial, m.ID)
 		}
 		return "again"
@@ -200,8 +200,8 @@ func (c *conn) found(m Message, t devices.Terminal) string {
 	}
 	if asked && o.Place != nil {
 		c.g.metrics.commands.WithLabelValues(commandLabel(s.kind), "answered success").Inc()
-		c.g.settled.put(s.command, Success)
-		if s.kind != devices.CommandCheck { // what answers a check ends it
+		if s.kind != devices.CommandCheck { // a check is over when the core takes the answer for one; until then it is asked again
+			c.g.settled.put(s.command, Success)
 			c.g.settled.tell(c.serial, s.command)
 		}
 	} else if asked {
