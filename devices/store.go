@@ -69,13 +69,13 @@ func Enrol(ctx context.Context, tx pgx.Tx, p crypto.Provider, e Enrolment) (Enro
 func EnrolAll(ctx context.Context, tx pgx.Tx, p crypto.Provider, list []Enrolment) ([]Enrolled, error) {
 	n := len(list)
 	serials, classes, models := make([]string, n), make([]string, n), make([]string, n)
-	orgs, at, macs := make([]*int64, n), make([]time.Time, n), make([][]byte, n)
+	orgs, at, macs, hashes := make([]*int64, n), make([]time.Time, n), make([][]byte, n), make([]string, n)
 	out := make([]Enrolled, n)
 	mac := crypto.DeviceMAC(p)
 	for i, e := range list {
 		serials[i], classes[i], models[i], orgs[i], at[i] = string(e.Serial), string(e.Class), e.Model, orNull(int64(e.Org)), e.At
 		out[i] = Enrolled{Serial: e.Serial, Secret: newSecret()}
-		macs[i] = mac([]byte(out[i].Secret))
+		macs[i], hashes[i] = mac([]byte(out[i].Secret)), crypto.MosquittoHash(out[i].Secret)
 	}
 	rows, err := tx.Query(ctx, `INSERT INTO device (serial, class, model, org_id, enrolled_at)
 		SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[]) RETURNING serial, device_id`,
@@ -103,8 +103,8 @@ func EnrolAll(ctx context.Context, tx pgx.Tx, p crypto.Provider, list []Enrolmen
 	if _, err := tx.Exec(ctx, `INSERT INTO device_health (device_id) SELECT unnest($1::bigint[])`, numbers); err != nil {
 		return nil, explain("enrol", err)
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO device_credential (device_id, mac, issued_at)
-		SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[])`, numbers, macs, at); err != nil {
+	if _, err := tx.Exec(ctx, `INSERT INTO device_credential (device_id, mac, issued_at, mosquitto)
+		SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::text[])`, numbers, macs, at, hashes); err != nil {
 		return nil, explain("enrol", err)
 	}
 	return out, ledger.Append(ctx, tx, entries...)
@@ -171,8 +171,9 @@ func IssueSecret(ctx context.Context, tx pgx.Tx, p crypto.Provider, device id.De
 	}
 	secret := newSecret()
 	var version int
-	err = tx.QueryRow(ctx, `WITH c AS (INSERT INTO device_credential (device_id, mac, issued_at) VALUES ($1, $2, $3))
-		UPDATE device SET facts = facts + 1 WHERE device_id = $1 RETURNING facts + 1`, device, crypto.DeviceMAC(p)([]byte(secret)), at).Scan(&version)
+	err = tx.QueryRow(ctx, `WITH c AS (INSERT INTO device_credential (device_id, mac, issued_at, mosquitto) VALUES ($1, $2, $3, $4))
+		UPDATE device SET facts = facts + 1 WHERE device_id = $1 RETURNING facts + 1`, device, crypto.DeviceMAC(p)([]byte(secret)), at,
+		crypto.MosquittoHash(secret)).Scan(&version)
 	if err != nil {
 		return "", explain("issue a secret", err)
 	}
@@ -180,7 +181,7 @@ func IssueSecret(ctx context.Context, tx pgx.Tx, p crypto.Provider, device id.De
 }
 
 func endSecrets(ctx context.Context, tx pgx.Tx, device id.Device, at time.Time) error {
-	if _, err := tx.Exec(ctx, `UPDATE device_credential SET revoked_at = $2 WHERE device_id = $1 AND revoked_at IS NULL`, device, at); err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE device_credential SET revoked_at = $2, mosquitto = NULL WHERE device_id = $1 AND revoked_at IS NULL`, device, at); err != nil {
 		return explain("revoke secrets", err)
 	}
 	return nil

@@ -19,7 +19,8 @@ import (
 
 // CanaryOptions are what a Canary is built of.
 type CanaryOptions struct {
-	// Link is how the canary connects: as a device, through the listener devices use, with the device's secret.
+	// Link is how the canary connects: as a device, through the listener devices use, with the device's secret. At a broker that does
+	// not know our registry, as one of our own sessions: Username says so.
 	Link   mqttlink.Options
 	Serial devices.Serial
 	Clock  clock.Clock
@@ -66,7 +67,7 @@ func NewCanary(o CanaryOptions) (*Canary, error) {
 			*d = v
 		}
 	}
-	o.Link.ClientID, o.Link.Username, o.Link.Log = string(o.Serial), string(o.Serial), o.Log
+	o.Link.ClientID, o.Link.Log = string(o.Serial), o.Log
 	link, err := mqttlink.New(o.Link)
 	if err != nil {
 		return nil, fmt.Errorf("ingest: canary: %w", err)

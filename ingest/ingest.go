@@ -55,7 +55,7 @@ func (i *Ingest) reader(partition int) (*reader, error) {
 		r.lanes = append(r.lanes, &lane{reader: r, number: partition + n, queue: make(chan delivery, o.Window), size: o.Batch})
 	}
 	link := o.Link
-	link.ClientID, link.Username = topic.IngestClient(partition), topic.IngestClient(partition)
+	link.ClientID = topic.IngestClient(partition) // and the user name, unless the broker goes by another
 	link.Persistent, link.ManualAck = true, true
 	for _, f := range filters {
 		link.Subscribe = append(link.Subscribe, mqttlink.Filter{Topic: f, QoS: 1})

@@ -61,6 +61,7 @@ type App struct {
 	engine      *geofence.Engine
 
 	broker       *broker.Broker // nil: it runs elsewhere
+	elsewhere    elsewhere      // what we know of it then
 	brokerSecret string
 	canary       *ingest.Canary     // nil: the broker does not know our registry
 	terminals    *devices.Terminals // what gateways know of those they speak for

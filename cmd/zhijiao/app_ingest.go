@@ -31,12 +31,7 @@ func (a *App) link() (mqttlink.Options, error) {
 		server, err := serverTLS(a.cfg.MQTT)
 		return mqttlink.Options{URL: a.broker.URL(), TLS: ownTLS(server), Password: a.brokerSecret}, err
 	}
-	password, err := a.cfg.Broker.Password()
-	if err != nil {
-		return mqttlink.Options{}, err
-	}
-	tlsConfig, err := clientTLS(a.cfg.Broker.CAFile)
-	return mqttlink.Options{URL: a.cfg.Broker.URL, TLS: tlsConfig, Password: password}, err
+	return linkElsewhere(a.cfg)
 }
 
 // startIngest opens the sessions that read what devices publish. With a broker of our own it waits until they are
@@ -73,9 +68,12 @@ func (a *App) startIngest(ctx context.Context) error {
 		if a.broker != nil {
 			return a.broker.Ready()
 		}
-		return in.Ready() // what we know of one that runs elsewhere
+		return errors.Join(in.Ready(), a.elsewhere.health()) // what we know of one that runs elsewhere
 	})
 	a.stops.push("ingest", in.Stop)
+	if unmapped {
+		return a.watchElsewhere(link)
+	}
 	if a.broker == nil {
 		return nil // it may come later; health says so until then
 	}
@@ -129,11 +127,6 @@ func (a *App) startCommands(context.Context) error {
 // startCanary lets a device of our own publish through the real listener, and look for it in the database: permissions are
 // checked on mapped topics and a publish that breaks them is acknowledged all the same, so nothing less proves the path.
 func (a *App) startCanary(ctx context.Context) error {
-	if a.broker == nil && !a.cfg.Broker.Mapped {
-		a.health.set("canary", func(context.Context) error { return nil })
-		a.log.Warn("no canary: the broker is not ours and does not know our registry; watch that observations arrive")
-		return nil
-	}
 	serial := canarySerial(a.cfg.DataDir)
 	device, secret, err := a.enrolCanary(ctx, serial)
 	if err != nil {
@@ -143,7 +136,9 @@ func (a *App) startCanary(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	link.Password = secret
+	if link.Username == "" { // else the broker does not know our registry: our own session goes the same way as devices, but for their permissions
+		link.Password = secret
+	}
 	if a.broker != nil { // its own news comes by the ledger, in a moment; the canary need not be turned away until then
 		a.broker.Put(string(serial), crypto.DeviceMAC(a.keys)([]byte(secret)))
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func newBrokerCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "broker",
 		Short: "Run the embedded broker alone",
 		Long: `Run the embedded broker alone, against database_url. Devices are admitted by the registry in the database, of which it keeps a
@@ -38,4 +38,6 @@ Sessions of ` + "`zhijiao serve`" + ` are admitted by the password in broker.pas
 			return app.Run(cmd.Context())
 		},
 	}
+	cmd.AddCommand(newBrokerExportCommand(), newBrokerProbeCommand())
+	return cmd
 }

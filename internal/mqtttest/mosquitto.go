@@ -16,13 +16,12 @@ import (
 // drops what its queue of a thousand cannot hold, silently.
 func startMosquitto(t testing.TB, o Options) (url string, stop func()) {
 	t.Helper()
-	bin := Tool(t, "mosquitto")
 	host, port, err := net.SplitHostPort(o.Listen)
 	if err != nil {
 		t.Fatalf("mqtttest: %v", err)
 	}
 	if port == "0" {
-		port = freePort(t)
+		port = FreePort(t)
 	}
 	window := o.Window
 	if window == 0 {
@@ -30,10 +29,41 @@ func startMosquitto(t testing.TB, o Options) (url string, stop func()) {
 	}
 	config := fmt.Sprintf("listener %s %s\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages %d\n"+
 		"persistence true\npersistence_location %s/\nautosave_interval 1\n", port, host, window, o.StoreDir)
+	addr := net.JoinHostPort(host, port)
+	return "tcp://" + addr, StartMosquitto(t, o.StoreDir, config, addr).Stop
+}
+
+// MosquittoProcess is a mosquitto that runs.
+type MosquittoProcess struct {
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
+// Reload has it read its password and permission files again.
+func (m *MosquittoProcess) Reload() { _ = m.cmd.Process.Signal(syscall.SIGHUP) }
+
+// PID is its process.
+func (m *MosquittoProcess) PID() int { return m.cmd.Process.Pid }
+
+// Stop ends it in good order.
+func (m *MosquittoProcess) Stop() {
+	_ = m.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-m.ended:
+	case <-time.After(10 * time.Second):
+		_ = m.cmd.Process.Kill()
+		<-m.ended
+	}
+}
+
+// StartMosquitto runs mosquitto with a configuration until the test ends, and returns when it listens on the address.
+func StartMosquitto(t testing.TB, dir, config, addr string) *MosquittoProcess {
+	t.Helper()
+	bin := Tool(t, "mosquitto")
 	if os.Geteuid() == 0 {
 		config += "user root\n" // it would else give up the right to its folder
 	}
-	file := filepath.Join(o.StoreDir, "mosquitto.conf")
+	file := filepath.Join(dir, "mosquitto.run.conf")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatalf("mqtttest: %v", err)
 	}
@@ -44,35 +74,26 @@ func startMosquitto(t testing.TB, o Options) (url string, stop func()) {
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("mqtttest: %v", err)
 	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	addr := net.JoinHostPort(host, port)
+	m := &MosquittoProcess{cmd: cmd, ended: make(chan struct{})}
+	go func() { _ = cmd.Wait(); close(m.ended) }()
+	t.Cleanup(m.Stop)
 	for deadline := time.Now().Add(15 * time.Second); ; {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			_ = c.Close()
-			break
+			return m
 		}
 		select {
-		case <-ended:
+		case <-m.ended:
 			t.Fatalf("mqtttest: mosquitto ended: %s", out.String())
 		default:
 		}
 		if time.Now().After(deadline) {
 			_ = cmd.Process.Kill()
-			<-ended
+			<-m.ended
 			t.Fatalf("mqtttest: mosquitto does not listen on %s: %s", addr, out.String())
 		}
 		time.Sleep(10 * time.Millisecond)
-	}
-	return "tcp://" + addr, func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(10 * time.Second):
-			_ = cmd.Process.Kill()
-			<-ended
-		}
 	}
 }
 
@@ -95,7 +116,8 @@ func Tool(t testing.TB, name string) string {
 	return ""
 }
 
-func freePort(t testing.TB) string {
+// FreePort is a loopback port nobody listens on at the moment.
+func FreePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

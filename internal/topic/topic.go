@@ -6,6 +6,7 @@
 //	owntracks/{serial}/{device}[/...]    published by the OwnTracks app; its device name means nothing to us
 //	p/{k}/up/{serial}/fix|...|owntracks  both after the embedded broker put them into partition k
 //	down/{serial}/cmd                    commands for a device, QoS 0
+//	zhijiao/probe/...                    what we send ourselves to see what a broker that is not ours would drop
 package topic
 
 import (
@@ -72,6 +73,15 @@ func IngestPartition(client string) (int, bool) {
 	k, err := strconv.Atoi(s)
 	return k, err == nil && k >= 0 && strconv.Itoa(k) == s
 }
+
+// ProbePrefix begins the topics of the probe.
+const ProbePrefix = "zhijiao/probe/"
+
+// ProbeClient is the client id of one of the two sessions of a probe.
+func ProbeClient(instance string) string { return ServicePrefix + "probe:" + instance }
+
+// WatchClient is the client id of the session that reads what a broker says of itself.
+func WatchClient(instance string) string { return ServicePrefix + "watch:" + instance }
 
 // IsCommandClient says whether it is the client id of a sender of commands.
 func IsCommandClient(client string) bool {

@@ -120,6 +120,9 @@ func (b Broker) check() error {
 			errs = append(errs, errors.New("broker.url needs broker.password_file: a broker that lets sessions in without one gives everybody's places away"))
 		}
 	}
+	if b.User == "" || strings.ContainsAny(b.User, ": \t") {
+		errs = append(errs, errors.New("broker.user is empty, or holds a colon or a space, which Mosquitto's password file cannot"))
+	}
 	if b.PasswordFile != "" {
 		_, err := b.Password()
 		errs = append(errs, err)

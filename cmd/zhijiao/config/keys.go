@@ -57,6 +57,7 @@ type Broker struct {
 	URL          string // empty: the embedded one
 	CAFile       string
 	PasswordFile string
+	User         string // of our own sessions at a broker that cannot map
 	Sync         string
 	Partitions   int
 	Mapped       bool
@@ -118,6 +119,7 @@ func Keys() []Key {
 		{"broker.url", "", "Address of a broker that runs elsewhere: ssl://host:8883, or tcp:// on this machine. Empty: `up` embeds one; `serve` needs it.", text(func(c *Config) *string { return &c.Broker.URL })},
 		{"broker.ca_file", "", "Certificate authority that signed the certificate of broker.url (PEM). Empty: those the machine trusts.", text(func(c *Config) *string { return &c.Broker.CAFile })},
 		{"broker.password_file", "", "File with the password of our own sessions, not readable by others. `broker` and a `serve` that uses it share it; 16 characters or more.", text(func(c *Config) *string { return &c.Broker.PasswordFile })},
+		{"broker.user", "zhijiao", "User name of our own sessions at a broker that cannot map (broker.mapped: false). At ours each one's is its client id.", text(func(c *Config) *string { return &c.Broker.User })},
 		{"broker.sync", "always", "When the embedded broker's store reaches the disk: always (before each acknowledgement) or interval (within a second: faster, survives a crash of the program, not of the machine).", oneOf(func(c *Config) *string { return &c.Broker.Sync }, "always", "interval")},
 		{"broker.partitions", "2", "Ordered streams that ingest reads side by side; a device is always in the same one. It may grow, never shrink: what waits in the others would not be read.", number(func(c *Config) *int { return &c.Broker.Partitions }, 1, 256)},
 		{"broker.mapped", "true", "Whether broker.url maps what devices publish to partitions as the embedded broker does. false (Mosquitto): one session reads everything.", boolean(func(c *Config) *bool { return &c.Broker.Mapped })},
