@@ -102,6 +102,10 @@ func (s *Server) accounting(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	gaps, err := devices.LoadGapTotals(r.Context(), s.Pool)
+	if err != nil {
+		return err
+	}
 	rows := []countView{}
 	for k, n := range counts {
 		rows = append(rows, countView{k.Kind, k.Outcome, k.Reason, n})
@@ -109,6 +113,6 @@ func (s *Server) accounting(w http.ResponseWriter, r *request) error {
 	slices.SortFunc(rows, func(a, b countView) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Outcome, b.Outcome), cmp.Compare(a.Reason, b.Reason))
 	})
-	writeJSON(w, http.StatusOK, map[string]any{"rows": rows, "open": counts.Open()})
+	writeJSON(w, http.StatusOK, map[string]any{"rows": rows, "open": counts.Open(), "gaps": gaps})
 	return nil
 }

@@ -14,6 +14,21 @@ type Known struct {
 	health  Health
 	skew    *int64 // milliseconds
 	fresher bool   // health is newer than what is stored
+
+	conflicts    int64     // found in this batch
+	conflictTold time.Time // when the ledger last told of one; zero: never
+	tellConflict bool      // it is to tell of these
+}
+
+// conflictAgain is how often the ledger tells of a device whose sequences keep coming with other contents.
+const conflictAgain = time.Hour
+
+// Conflicted says that a sequence came again with another content: somebody speaks in the device's name, or its program is broken.
+func (k *Known) Conflicted(at time.Time) {
+	k.conflicts++
+	if k.conflictTold.IsZero() || at.Sub(k.conflictTold) >= conflictAgain {
+		k.conflictTold, k.tellConflict = at, true
+	}
 }
 
 // Enrolled says whether the device was enrolled, and not yet revoked, at t.

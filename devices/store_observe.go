@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"zhijiao/internal/id"
+	"zhijiao/internal/ledger"
 )
 
 // LockForObserve locks the devices of a batch, in order of their ids, and returns what is known of each. A serial that is
@@ -20,7 +21,7 @@ import (
 func LockForObserve(ctx context.Context, tx pgx.Tx, serials []Serial) (map[Serial]*Known, error) {
 	var b pgx.Batch
 	b.Queue(`SELECT FROM device_health h JOIN device d USING (device_id) WHERE serial = ANY($1) ORDER BY h.device_id FOR UPDATE OF h`, serials)
-	b.Queue(`SELECT `+deviceColumns+`, h.heard, h.heard_at, h.observed_at FROM device d JOIN device_health h USING (device_id)
+	b.Queue(`SELECT `+deviceColumns+`, h.heard, h.heard_at, h.observed_at, h.conflict_told FROM device d JOIN device_health h USING (device_id)
 		WHERE serial = ANY($1)`, serials)
 	results := tx.SendBatch(ctx, &b)
 	defer results.Close() //nolint:errcheck // an error has come out of Query or rows.Err before
@@ -36,10 +37,11 @@ func LockForObserve(ctx context.Context, tx pgx.Tx, serials []Serial) (map[Seria
 	for rows.Next() {
 		k := new(Known)
 		var heard []byte
-		var heardAt, observedAt *time.Time
-		if k.Device, err = scanDevice(rows, &heard, &heardAt, &observedAt); err != nil {
+		var heardAt, observedAt, conflictTold *time.Time
+		if k.Device, err = scanDevice(rows, &heard, &heardAt, &observedAt, &conflictTold); err != nil {
 			return nil, fmt.Errorf("read devices: %w", err)
 		}
+		k.conflictTold = fromNull(conflictTold)
 		k.heardAt, k.ObservedAt = fromNull(heardAt), fromNull(observedAt)
 		if k.Window.UnmarshalBinary(heard) != nil {
 			k.Window = lostWindow()
@@ -64,14 +66,16 @@ func SaveHeard(ctx context.Context, tx pgx.Tx, list []*Known) error {
 	}
 	ids, heard, heardAt, observedAt := make([]id.Device, n), make([][]byte, n), make([]*time.Time, n), make([]*time.Time, n)
 	battery, signal, strap := make([]*int, n), make([]*int, n), make([]*int16, n)
-	charging, skew := make([]*bool, n), make([]*int64, n)
+	charging, skew, missing := make([]*bool, n), make([]*int64, n), make([]int64, n)
+	conflicts, conflictTold := make([]int64, n), make([]*time.Time, n)
 	cell, operator, sim, gasp := make([]*string, n), make([]*string, n), make([]*string, n), make([]*string, n)
 	for i, k := range list {
 		var err error
 		if heard[i], err = k.Window.MarshalBinary(); err != nil {
 			return fmt.Errorf("window of a device: %w", err)
 		}
-		ids[i], heardAt[i], skew[i] = k.ID, orNull(k.heardAt), k.skew
+		ids[i], heardAt[i], skew[i], missing[i] = k.ID, orNull(k.heardAt), k.skew, k.Window.Missing()
+		conflicts[i], conflictTold[i] = k.conflicts, orNull(k.conflictTold)
 		if !k.fresher {
 			continue
 		}
@@ -86,16 +90,34 @@ func SaveHeard(ctx context.Context, tx pgx.Tx, list []*Known) error {
 			observed_at = coalesce(v.observed_at, h.observed_at), battery = coalesce(v.battery, h.battery), signal = coalesce(v.signal, h.signal),
 			strap = coalesce(v.strap, h.strap), charging = coalesce(v.charging, h.charging), cell = coalesce(v.cell, h.cell),
 			operator = coalesce(v.operator, h.operator), sim = coalesce(v.sim, h.sim), skew_ms = coalesce(v.skew_ms, h.skew_ms),
-			last_gasp = CASE WHEN v.observed_at IS NULL THEN h.last_gasp ELSE v.last_gasp END
+			last_gasp = CASE WHEN v.observed_at IS NULL THEN h.last_gasp ELSE v.last_gasp END,
+			conflicts = h.conflicts + v.conflicts, conflict_told = greatest(h.conflict_told, v.conflict_told),
+			missing = v.missing, missing_told = least(h.missing_told, v.missing),
+			missing_since = CASE WHEN v.missing > h.missing_told THEN coalesce(h.missing_since, v.heard_at, h.heard_at) END
 		FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::timestamptz[], $5::smallint[], $6::smallint[], $7::smallint[],
-			$8::boolean[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[])
-			AS v (device_id, heard, heard_at, observed_at, battery, signal, strap, charging, cell, operator, sim, last_gasp, skew_ms)
+			$8::boolean[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::timestamptz[])
+			AS v (device_id, heard, heard_at, observed_at, battery, signal, strap, charging, cell, operator, sim, last_gasp, skew_ms, missing,
+				conflicts, conflict_told)
 		WHERE h.device_id = v.device_id`,
-		ids, heard, heardAt, observedAt, battery, signal, strap, charging, cell, operator, sim, gasp, skew)
+		ids, heard, heardAt, observedAt, battery, signal, strap, charging, cell, operator, sim, gasp, skew, missing, conflicts, conflictTold)
 	if err != nil {
 		return fmt.Errorf("save what devices said: %w", err)
 	}
 	return nil
+}
+
+// KindConflict is the ledger's kind of entry for sequences that came again with another content.
+const KindConflict = "device.conflict"
+
+// Conflicts are the entries of the ledger for devices that a batch found in conflict with what they said before.
+func Conflicts(list []*Known, now time.Time) []ledger.Entry {
+	var out []ledger.Entry
+	for _, k := range list {
+		if k.tellConflict {
+			out = append(out, deviceEntry(KindConflict, k.ID, k.Org, now, 1, map[string]any{"n": k.conflicts}))
+		}
+	}
+	return out
 }
 
 // CountKey is what observations are counted by. Reason is empty for received, stored and duplicate.

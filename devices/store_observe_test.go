@@ -160,14 +160,14 @@ zhijiao_observations_total{kind="fix",outcome="rejected",reason="null_island"} 3
 zhijiao_observations_total{kind="fix",outcome="stored",reason=""} 9
 zhijiao_observations_total{kind="fix",outcome="withheld",reason="no_authority"} 3
 `
-	if err := testutil.GatherAndCompare(reg, strings.NewReader(want)); err != nil {
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "zhijiao_observations_total"); err != nil {
 		t.Error(err)
 	}
 	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) != 0 {
 		t.Errorf("%v, %v", problems, err)
 	}
 	b.pool.Close()
-	if err := testutil.GatherAndCompare(reg, strings.NewReader(want)); err != nil {
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "zhijiao_observations_total"); err != nil {
 		t.Errorf("without a database: %v", err)
 	}
 }

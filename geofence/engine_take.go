@@ -238,6 +238,7 @@ func (t *taking) take(i int) {
 		t.counts.Add(o.Kind, devices.Duplicate, "", 1)
 		return
 	case devices.HeardConflict:
+		k.Conflicted(o.ReceivedAt)
 		t.reject(o, k.ID, devices.SequenceConflict)
 		return
 	}
@@ -384,7 +385,8 @@ func (t *taking) write(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	fail.Point(fail.Applied)
-	if err := ledger.Append(ctx, tx, append(entries, more...)...); err != nil {
+	entries = append(append(entries, more...), devices.Conflicts(known, t.now)...)
+	if err := ledger.Append(ctx, tx, entries...); err != nil {
 		return err
 	}
 	fail.Point(fail.BeforeCommit)

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"zhijiao/alerts"
 	"zhijiao/console"
 	"zhijiao/devices"
@@ -71,7 +73,7 @@ func (a *App) hears() bool {
 	return in != nil && in.Hears()
 }
 
-// sweep removes what has been kept long enough.
+// sweep removes what has been kept long enough, and tells what never came.
 func (a *App) sweep(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -83,11 +85,27 @@ func (a *App) sweep(ctx context.Context) error {
 		} else if n > 0 {
 			a.log.Info("swept the quarantine", "removed", n)
 		}
+		a.tellGaps(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// tellGaps records what never arrived.
+func (a *App) tellGaps(ctx context.Context) {
+	var n int
+	err := pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) (err error) {
+		n, err = devices.TellGaps(ctx, tx, a.clock.Now())
+		return err
+	})
+	switch {
+	case err != nil && ctx.Err() == nil:
+		a.log.Warn("it was not looked what is missing of devices, it will be tried again", "err", err)
+	case err == nil && n > 0:
+		a.log.Warn("sequences of devices never arrived: zhijiao device gaps lists them", "devices", n)
 	}
 }
 

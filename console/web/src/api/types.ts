@@ -222,6 +222,15 @@ export interface AccountingRow {
   n: number;
 }
 
+/** What never arrived of devices although later sequences did, and sequences that came again with another content. */
+export interface DeviceGaps {
+  devices: number;
+  missing: number;
+  lost: number;
+  conflicted: number;
+  conflicts: number;
+}
+
 export interface NamedDay {
   date: string; // 2026-10-01
   off: boolean; // false: worked although it is a Saturday or Sunday

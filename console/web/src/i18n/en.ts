@@ -112,6 +112,7 @@ const en: typeof zh = {
   data: {
     title: 'Accounting', lead: 'Everything a device said went somewhere: received = stored + withheld by law + rejected + duplicate.', kind: 'Data', received: 'Received', stored: 'Stored', withheld: 'Withheld', rejected: 'Rejected', duplicate: 'Duplicate', reasons: 'Reason', balance: 'Balance',
     ok: 'agrees', differs: 'off by {n}', total: 'Total', none: 'Nothing received yet', count: 'Count', outcome: 'Outcome', refreshed: 'As of {time}', refresh: 'Refresh',
+    gaps: '{n} observations of {devices} devices never arrived (missing for 15 minutes although later ones came)', noGaps: 'The sequences of devices are whole: nothing is missing', conflicts: '{n} observations of {devices} devices came again with another content (tampering?): look at these devices',
   },
   calendar: {
     title: 'Calendar', lead: 'Days off and make-up workdays as the State Council orders them. Schedules that go by workdays and days off follow them.', before: 'Year before', after: 'Year after', missingYear: '{year} missing', missing: 'The days off of {year} are not recorded, and rules go by them: Saturdays and Sundays are taken for the only ones.',
@@ -128,7 +129,7 @@ const en: typeof zh = {
   reason: {
     no_binding: 'Bound to nobody then', no_authority: 'Outside the Art. 29 approval', finer_than: 'Finer than approved', not_enrolled: 'Not enrolled, or revoked', malformed: 'Malformed', wrong_type: 'Wrong type', missing_field: 'Field missing',
     bad_version: 'Unknown version', oversized: 'Too long', out_of_range: 'Out of range', null_island: 'At 0,0', undeclared_datum: 'Datum not declared', time_in_future: 'Time in the future', time_too_old: 'Time too old', time_without_zone: 'Time without zone',
-    unknown_device: 'Unknown device', identity_mismatch: 'Not the device of the topic', bad_topic: 'Bad topic', sequence_conflict: 'Same number, other content (tampering?)', poison: 'Failed every attempt', not_permitted: 'Not permitted (another identity?)',
+    unknown_device: 'Unknown device', identity_mismatch: 'Not the device of the topic', bad_topic: 'Bad topic', sequence_conflict: 'Same number, other content (tampering?)', poison: 'Failed every attempt', rate_limited: 'Too many messages', not_permitted: 'Not permitted (another identity?)',
   },
   keys: { title: 'Keys', updown: 'Previous / next', enter: 'Open', digits: 'The act with that number', esc: 'Back / close', help: 'Show this', done: 'Close' },
   orgKind: { province_department: 'Provincial department', province_agency: 'Provincial agency', county_department: 'County bureau', county_agency: 'County agency', squadron: 'Squadron', judicial_office: 'Judicial office', social_organisation: 'Social organisation' },

@@ -110,6 +110,7 @@ export default {
   data: {
     title: '数据核对', lead: '设备上报的每一条数据都有去处：收到 = 入库 + 依法不存 + 拒收 + 重复。', kind: '数据', received: '收到', stored: '入库', withheld: '依法不存', rejected: '拒收', duplicate: '重复', reasons: '原因', balance: '核对',
     ok: '相符', differs: '相差 {n}', total: '合计', none: '还没有收到任何数据', count: '条数', outcome: '去向', refreshed: '{time} 的数据', refresh: '刷新',
+    gaps: '{devices} 台设备共有 {n} 条数据始终未收到（序号缺失超过 15 分钟，后续数据已到）', noGaps: '设备数据序号连续，没有始终未收到的数据', conflicts: '{devices} 台设备共有 {n} 条数据序号相同而内容不同（疑似篡改），请核查设备',
   },
   calendar: {
     title: '日历', lead: '国务院办公厅公布的放假与调休安排。按工作日、休息日执行的监管时段以此为准。', before: '上一年', after: '下一年', missingYear: '{year} 未录入', missing: '{year} 年的安排尚未录入，而现行规则要用到它：目前只把周六、周日当作休息日。',
@@ -126,7 +127,7 @@ export default {
   reason: {
     no_binding: '当时未佩戴或未开通', no_authority: '不在电子定位批准期内', finer_than: '密于批准的间隔', not_enrolled: '设备未登记或已停用', malformed: '格式错误', wrong_type: '字段类型错误', missing_field: '缺少字段',
     bad_version: '版本不支持', oversized: '超过长度限制', out_of_range: '数值超出范围', null_island: '坐标为 0,0', undeclared_datum: '未声明坐标系', time_in_future: '时间在未来', time_too_old: '时间过早', time_without_zone: '时间未带时区',
-    unknown_device: '未登记的设备', identity_mismatch: '设备号与主题不符', bad_topic: '主题错误', sequence_conflict: '同一序号内容不同（疑似篡改）', poison: '多次处理失败', not_permitted: '无权操作（疑似冒用身份）',
+    unknown_device: '未登记的设备', identity_mismatch: '设备号与主题不符', bad_topic: '主题错误', sequence_conflict: '同一序号内容不同（疑似篡改）', poison: '多次处理失败', rate_limited: '上报过于频繁', not_permitted: '无权操作（疑似冒用身份）',
   },
   keys: { title: '按键', updown: '上一条 / 下一条', enter: '打开', digits: '对应编号的操作', esc: '返回 / 关闭', help: '显示本说明', done: '知道了' },
   orgKind: { province_department: '省司法厅', province_agency: '省社区矫正机构', county_department: '市司法局', county_agency: '市社区矫正机构', squadron: '中队', judicial_office: '司法所', social_organisation: '社会组织' },
