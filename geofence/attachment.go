@@ -14,6 +14,8 @@ import (
 type Loose struct {
 	Since time.Time  `json:"since"`
 	Cause LooseCause `json:"cause"`
+	// Opened is when the strap or the case was opened, which may be after a separation was accepted; zero: it was not.
+	Opened time.Time `json:"opened,omitzero"`
 }
 
 // LooseCause is why.
@@ -49,14 +51,25 @@ func (e *evaluation) strap() {
 	}
 }
 
-// loosen has fixes speak for the device alone. What was under way about the person's place is decided no more.
+// loosen has fixes speak for the device alone. What was under way about the person's place is decided no more, and nobody waits
+// for an answer that could decide nothing. That somebody opens the strap is told whatever was known of the device before.
 func (e *evaluation) loosen(cause LooseCause) {
-	if e.s.Loose != nil {
+	if l := e.s.Loose; l != nil {
+		if cause != Separated && l.Cause == Separated && l.Opened.IsZero() {
+			l.Opened = e.at
+		}
 		return
 	}
-	e.s.Loose = &Loose{e.at, cause}
+	e.s.Loose = &Loose{Since: e.at, Cause: cause}
+	if cause != Separated {
+		e.s.Loose.Opened = e.at
+	}
 	for i := range e.s.Rules {
-		e.s.Rules[i].Track = [2]Track{}
+		rs := &e.s.Rules[i]
+		rs.Track = [2]Track{}
+		if rs.Ask != nil {
+			rs.settle(e, Settle{At: e.at, Withdrawn: true})
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	// that is waited for at most: a backlog comes in one piece and costs one or two passes. Machine time.
 	defaultSettled  = 250 * time.Millisecond
 	defaultPatience = 30 * time.Second
+	// postponed is after how long it is tried again to derive a past that could not be derived. Machine time.
+	postponed = time.Minute
 )
 
 // Why says what made the past be derived again: data that came late, or a fact that reaches back.
@@ -72,6 +75,10 @@ func (e *Engine) deriveOne(ctx context.Context, settled time.Duration) (bool, er
 		return r.run(ctx, tx)
 	})
 	if err != nil {
+		if r.subject != nil && ctx.Err() == nil { // the past of others does not wait for it
+			err = errors.Join(err, postponeDirty(ctx, e.o.Pool, r.subject.id, postponed))
+		}
+		e.metrics.past.WithLabelValues("failed").Inc()
 		return false, fmt.Errorf("derive the past again: %w", err)
 	}
 	if r.subject == nil {
@@ -115,6 +122,9 @@ func (r *derivingRound) run(ctx context.Context, tx pgx.Tx) error {
 	entries, err := r.apply(ctx, tx, d)
 	if err != nil {
 		return err
+	}
+	for c := range d.State.Channel { // which phone fixes were taken is no matter of judging: it stays as it is (R13)
+		d.State.Channel[c].Accepted = s.state.Channel[c].Accepted
 	}
 	s.state = d.State
 	s.state.Facts = s.known.facts.Version

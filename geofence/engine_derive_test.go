@@ -147,3 +147,65 @@ func TestClockThatIsOff_R38(t *testing.T) {
 	p.want(1, "violation WHERE kind = 'left_zone' AND opened_at = $1", noon.Add(20*time.Minute))
 	p.want(3, "position WHERE flags & $1 = 0 AND skew_ms BETWEEN -250000 AND -200000", int16(geofence.Skewed))
 }
+
+// TestDerivedPastKeepsWhatWasTaken_R13: that the past is judged again does not make room for phone fixes finer than approved.
+func TestDerivedPastKeepsWhatWasTaken_R13(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	s := p.wearer("W1")
+	p.bind(p.device("P1", devices.Phone), s, time.Hour)
+	p.observe(p.fix("W1", noon, 0), p.fix("P1", noon.Add(time.Minute), 0))
+	p.observe(p.fix("W1", noon.Add(3*time.Minute), 0))
+	p.clock.Step(noon.Add(4 * time.Minute))
+	p.observe(p.fix("W1", noon.Add(2*time.Minute), 0)) // late
+	if p.derive() != 1 {
+		t.Fatal("nothing was derived")
+	}
+	p.observe(p.fix("P1", noon.Add(5*time.Minute), 0))
+	p.want(1, "position JOIN device USING (device_id) WHERE serial = 'P1'")
+	p.want(1, "observation_count WHERE outcome = 'withheld'")
+}
+
+// TestCheckInWithAnOpenStrap_R122: what a check-in said of the strap stands when the past is judged again.
+func TestCheckInWithAnOpenStrap_R122(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	s := p.wearer("W1")
+	p.rule(geofence.RuleSpec{Subject: s, Kind: geofence.Strap, Basis: "positioning"})
+	p.observe(p.fix("W1", noon, 0))
+	checkIn := p.fix("W1", noon.Add(2*time.Minute), 0)
+	checkIn.Kind, checkIn.Place, checkIn.Health.Strap = devices.KindCheckIn, nil, devices.StrapOpen
+	p.observe(checkIn, p.fix("W1", noon.Add(3*time.Minute), 0))
+	p.want(1, "violation WHERE kind = 'strap_opened' AND state = 'open'")
+	p.observe(p.fix("W1", noon.Add(time.Minute), 0)) // late
+	if p.derive() != 1 {
+		t.Fatal("nothing was derived")
+	}
+	p.want(1, "violation WHERE kind = 'strap_opened' AND state = 'open'")
+}
+
+// TestOneWhosePastCannotBeDerived: the past of the others does not wait for it.
+func TestOneWhosePastCannotBeDerived(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	first, second := p.wearer("W1"), p.wearer("W2")
+	for _, w := range []devices.Serial{"W1", "W2"} {
+		p.observe(p.fix(w, noon, 0), p.fix(w, noon.Add(90*time.Minute), 0))
+	}
+	p.derive() // their rules reach back
+	for _, w := range []devices.Serial{"W1", "W2"} {
+		p.observe(p.fix(w, noon.Add(70*time.Minute), 0)) // late
+	}
+	if _, err := p.pool.Exec(t.Context(), `UPDATE state_checkpoint SET state = '[]' WHERE subject_id = $1`, first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.pool.Exec(t.Context(), `UPDATE subject_state SET dirty_since = dirty_since - interval '1 minute' WHERE subject_id = $1`, first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.engine.Derive(t.Context()); err == nil {
+		t.Fatal("derived from nonsense")
+	}
+	p.derive()
+	p.want(1, "subject_state WHERE subject_id = $1 AND dirty_from IS NULL", second)
+	p.want(1, "subject_state WHERE subject_id = $1 AND dirty_from IS NOT NULL", first) // tried again later
+}

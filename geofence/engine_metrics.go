@@ -26,7 +26,7 @@ func newEngineMetrics(reg prometheus.Registerer) *engineMetrics {
 		held: prometheus.NewGauge(prometheus.GaugeOpts{Name: "zhijiao_engine_timers_held",
 			Help: "1 while timers wait for observations that are not taken in yet."}),
 		past: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "zhijiao_engine_derived_total",
-			Help: "Of the past that was derived again: subjects, observations judged, entries that tell of a difference; sightings that rules about several people judged."}, []string{"what"}),
+			Help: "Of the past that was derived again: subjects, observations judged, entries that tell of a difference, failures; sightings that rules about several people judged."}, []string{"what"}),
 		outages: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "zhijiao_outages",
 			Help: "Areas that are away, and people who could not be verified and were not checked again yet."}, []string{"what"}),
 	}

@@ -19,25 +19,32 @@ func init() {
 
 type checkIn struct{}
 
-// over is the end of the last window whose grace is over at t, and where that window began; ok is false where none is.
+// over is the last window whose grace is over at t; ok is false where none is. Windows count one by one, also those that follow
+// one another without a gap: who has two halves of a day to check in in has two to check in in.
 func (checkIn) over(f *Facts, r *Rule, t time.Time) (from, until time.Time, ok bool) {
-	if r.Schedule == 0 {
+	v := f.schedule(r, t.Add(-r.Params.Grace))
+	if v == nil {
 		return from, until, false
 	}
-	in, span := f.span(r, t.Add(-r.Params.Grace))
-	if in { // it goes on: the one before it is over
-		_, gap := f.span(r, span.From.Add(-1))
-		in, before := f.span(r, gap.From.Add(-1))
-		return before.From, before.Until, in
+	w, ok := v.Ended(t.Add(-r.Params.Grace), f.Calendar)
+	return later(w.From, v.Valid.From), w.Until, ok && w.Until.After(v.Valid.From)
+}
+
+// schedule is the version of a rule's schedule at t; nil where there is none.
+func (f *Facts) schedule(r *Rule, t time.Time) *ScheduleVersion {
+	list := f.Schedules[r.Schedule]
+	for i := range list {
+		if list[i].Valid.Contains(t) {
+			return &list[i]
+		}
 	}
-	in, before := f.span(r, span.From.Add(-1))
-	return before.From, before.Until, in
+	return nil
 }
 
 func (k checkIn) tick(e *evaluation, r *Rule, rs *RuleState) {
 	from, until, ok := k.over(e.f, r, e.at)
 	if ok && rs.Open == "" && !from.Before(later(r.Valid.From, e.s.Since)) && rs.Seen.Before(from) && e.f.binding(r.Params.Class, until) != nil && !e.f.deafDuring(from, until) {
-		rs.Seen = until // this window is done with
+		rs.Seen = until.Add(-1) // this window is done with, and not the one that follows it
 		rs.opens(CheckMissed, r.Params.Class, later(until, rs.ClosedAt))
 		e.open(r, CheckMissed, r.Params.Class, rs.OpenedAt, func(f *Finding) { f.Evidence.AskedAt, f.Late = from, false })
 	}
@@ -70,12 +77,12 @@ func (checkIn) due(_ *State, f *Facts, r *Rule, _ *RuleState, after time.Time) t
 	}
 	var next soonest
 	t := after.Add(-r.Params.Grace)
-	in, span := f.span(r, t)
-	if !in && !span.Until.IsZero() {
-		_, span = f.span(r, span.Until)
-	}
-	if !span.Until.IsZero() {
-		next.takeAfter(span.Until.Add(r.Params.Grace), after)
+	for _, v := range f.Schedules[r.Schedule] {
+		if u := v.Valid.Until; u.IsZero() || u.After(t) {
+			if end := v.Ends(later(t, v.Valid.From), f.Calendar); !end.IsZero() && (u.IsZero() || !end.After(u)) {
+				next.takeAfter(end.Add(r.Params.Grace), after)
+			}
+		}
 	}
 	return next.Time
 }

@@ -1,6 +1,7 @@
 package geofence
 
 import (
+	"slices"
 	"time"
 
 	"zhijiao/devices"
@@ -21,6 +22,23 @@ func init() {
 }
 
 type presence struct{}
+
+// elsewhere reports whether so many fixes apart from one another, the last ones that decide, lie outside: a single one that is too
+// sure of itself says nothing of a person (R25).
+func (presence) elsewhere(e *evaluation, r *Rule, z *Zone, since time.Time, class devices.Class, newest ...Mark) bool {
+	run := append(slices.Clone(e.s.Channel[channelIndex(class)].Recent), newest...)
+	n, at := 0, time.Time{}
+	for i := len(run) - 1; i >= 0 && n < r.Params.Count; i-- {
+		m := r.Params.judged(z, run[i])
+		switch {
+		case m.At.Before(since), firm(&m) && m.Verdict == Inside:
+			return false
+		case firm(&m) && m.Verdict == Outside && (n == 0 || at.Sub(m.At) >= r.Params.Independent):
+			n, at = n+1, m.At
+		}
+	}
+	return n >= r.Params.Count
+}
 
 // last is the latest fix of any channel in the window that decides, judged; ok is false where none does.
 func (presence) last(e *evaluation, r *Rule, z *Zone, since time.Time) (last Mark, class devices.Class, ok bool) {
@@ -66,8 +84,11 @@ func (k presence) tick(e *evaluation, r *Rule, rs *RuleState) {
 	switch {
 	case !ok || e.s.Loose != nil:
 		k.opens(e, r, rs, Unverified, r.Params.Class, from)
-	case m.Verdict == Outside:
+	case m.Verdict == Outside && k.elsewhere(e, r, z, from.Add(-r.Params.Grace), class):
 		k.opens(e, r, rs, Absent, class, from, m)
+	case m.Verdict == Outside: // one fix: the next one tells
+		k.opens(e, r, rs, Unverified, class, from, m)
+		k.demand(e, r, rs, m.At)
 	}
 }
 
@@ -103,7 +124,8 @@ func (k presence) fix(e *evaluation, r *Rule, rs *RuleState, m Mark) {
 		rs.settle(e, Settle{At: m.At, Answered: true})
 	}
 	switch {
-	case m.Verdict == Inside && rs.Open != "", m.Verdict == Outside && rs.Open == Unverified:
+	case m.Verdict == Inside && rs.Open != "",
+		m.Verdict == Outside && rs.Open == Unverified && k.elsewhere(e, r, z, rs.OpenedAt.Add(-r.Params.Grace), e.in.Binding.Class, m):
 		e.close(r, rs.Open, rs.OpenClass, m.At, withFixes(m))
 		rs.closes(m.At)
 	}

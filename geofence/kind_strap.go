@@ -14,8 +14,8 @@ func init() { kinds[Strap] = &kindSpec{kind: strapKind{}} }
 type strapKind struct{}
 
 func (strapKind) heard(e *evaluation, r *Rule, rs *RuleState) {
-	if l := e.s.Loose; l != nil && l.Cause != Separated && rs.Open == "" {
-		at := later(l.Since, r.Valid.From)
+	if l := e.s.Loose; l != nil && (l.Cause != Separated || !l.Opened.IsZero()) && rs.Open == "" {
+		at := later(later(l.Since, l.Opened), r.Valid.From)
 		class := r.Params.Class
 		if e.o != nil {
 			class = e.in.Binding.Class

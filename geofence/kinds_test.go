@@ -255,7 +255,8 @@ func TestPresence_R16(t *testing.T) {
 	}{
 		"there":           {func(w *world) { w.fix(62*time.Minute, 0, 8) }, ""},
 		"came before":     {func(w *world) { w.fix(55*time.Minute, 0, 8) }, ""},
-		"elsewhere":       {func(w *world) { w.fix(62*time.Minute, 9000, 8) }, Absent},
+		"elsewhere":       {func(w *world) { w.fix(62*time.Minute, 9000, 8); w.fix(64*time.Minute, 9000, 8) }, Absent},
+		"elsewhere once":  {func(w *world) { w.fix(62*time.Minute, 9000, 1.7) }, Unverified}, // too sure of itself
 		"nothing heard":   {func(*world) {}, Unverified},
 		"by a cell alone": {func(w *world) { w.send(62*time.Minute, 9000, 900, devices.MethodCell) }, Unverified},
 		"strap opened": {func(w *world) {
@@ -291,6 +292,78 @@ func TestPresence_R16(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestPresenceByTheNextFix_R16: one fix elsewhere is not enough to call somebody absent; the next one tells, either way.
+func TestPresenceByTheNextFix_R16(t *testing.T) {
+	t.Parallel()
+	for east, kinds := range map[float64][]ViolationKind{0: {}, 9000: {Absent}} {
+		for _, interval := range []time.Duration{dense, sparse} {
+			w := newWorld(t, StayIn, interval)
+			w.facts.Rules = []Rule{{ID: 1, Version: 1, Subject: 1, Kind: Presence, Zone: 1, Basis: "prohibition", Params: DefaultParams(Presence), Valid: Interval{From: t0.Add(-time.Hour)}}}
+			w.on(t, &w.facts.Rules[0], `{"rows":[{"from":"11:00","until":"13:00"}]}`)
+			w.fix(50*time.Minute, 0, 8)
+			w.fix(70*time.Minute, 9000, 8)
+			w.tick(75 * time.Minute)
+			es := w.fix(77*time.Minute, east, 8)
+			if got := closedKinds(es); !slices.Equal(got, []ViolationKind{Unverified}) {
+				t.Errorf("%v, then %v m away: closed %v", interval, east, got)
+			}
+			var opened []ViolationKind
+			for _, x := range es {
+				if x.Open != nil {
+					opened = append(opened, x.Open.Kind)
+				}
+			}
+			if len(opened) != len(kinds) || len(kinds) > 0 && opened[0] != kinds[0] {
+				t.Errorf("%v, then %v m away: opened %v, want %v", interval, east, opened, kinds)
+			}
+		}
+	}
+}
+
+// TestCheckInInEveryWindow_R16: windows that follow one another without a gap are two, and a window may be the whole day.
+func TestCheckInInEveryWindow_R16(t *testing.T) {
+	t.Parallel()
+	for doc, missed := range map[string][]time.Duration{ // t0 is ten in the morning
+		`{"rows":[{"from":"08:00","until":"12:00"},{"from":"12:00","until":"18:00"}]}`: {8 * time.Hour, 26 * time.Hour, 32 * time.Hour},
+		`{"rows":[{"from":"00:00","until":"24:00"}]}`:                                  {38 * time.Hour},
+	} {
+		w := newWorld(t, StayIn, sparse)
+		w.facts.Rules = []Rule{{ID: 1, Version: 1, Subject: 1, Kind: CheckInDue, Basis: "check", Params: DefaultParams(CheckInDue), Valid: Interval{From: t0.Add(-24 * time.Hour)}}}
+		w.on(t, &w.facts.Rules[0], doc)
+		w.tick(0)
+		w.state.Since = t0.Add(-24 * time.Hour)
+		w.checkIn(time.Hour) // in the morning's window, and in the day's
+		var got []time.Duration
+		for at := time.Hour; at < 40*time.Hour; at += 15 * time.Minute {
+			for _, x := range w.tick(at) {
+				if x.Open != nil && x.Open.Kind == CheckMissed {
+					got = append(got, x.Open.At.Sub(t0))
+					w.state.Rules[0].closes(x.Open.At) // each by itself
+				}
+			}
+		}
+		if !slices.Equal(got, missed) {
+			t.Errorf("%s: missed at %v, want %v", doc, got, missed)
+		}
+	}
+}
+
+// TestStrapAfterSeparation_R122: that a separation was accepted does not hide that the strap is opened later.
+func TestStrapAfterSeparation_R122(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, StayIn, dense)
+	w.facts.Rules = append(w.facts.Rules, Rule{ID: 2, Version: 1, Subject: 1, Kind: Strap, Basis: "positioning", Params: DefaultParams(Strap), Valid: Interval{From: t0.Add(-time.Hour)}})
+	w.fix(0, 0, 8)
+	w.facts.Attachments = append(w.facts.Attachments, AttachmentFact{At: t0.Add(time.Hour), What: SeparationAccepted})
+	w.facts.Version++
+	want(t, "separated", w.tick(time.Hour))
+	es := w.status(2*time.Hour, devices.Health{Strap: devices.StrapOpen})
+	want(t, "and the strap is opened", es, StrapBroken)
+	if len(es) > 0 && !es[0].Open.At.Equal(t0.Add(2*time.Hour)) {
+		t.Errorf("since %v", es[0].Open.At)
 	}
 }
 

@@ -262,6 +262,45 @@ func (s *Schedule) At(t time.Time, c *Calendar) (in bool, v Interval) {
 	return in, v
 }
 
+// Ended is the last window that is over at t, by itself however the next one follows it; ok is false where none ended within
+// 400 days.
+func (s *Schedule) Ended(t time.Time, c *Calendar) (v Interval, ok bool) {
+	var buffer [mostWindows]window
+	var from, until int64
+	for today, day := localDay(t), localDay(t); day >= today-farthest; day-- {
+		for _, w := range s.on(day, c, buffer[:0]) {
+			a, b := day*daySeconds-shanghaiOffset+int64(w.from), day*daySeconds-shanghaiOffset+int64(w.until)
+			if b <= t.Unix() && (!ok || b > until || b == until && a > from) {
+				from, until, ok = a, b, true
+			}
+		}
+		if ok && day*daySeconds-shanghaiOffset < until-daySeconds { // those of earlier days end earlier
+			break
+		}
+	}
+	return Interval{time.Unix(from, 0).UTC(), time.Unix(until, 0).UTC()}, ok
+}
+
+// Ends is when the next window ends after t; zero where none does within 400 days.
+func (s *Schedule) Ends(t time.Time, c *Calendar) (next time.Time) {
+	var buffer [mostWindows]window
+	first := int64(1 << 62)
+	for today, day := localDay(t), localDay(t)-1; day <= today+farthest; day++ {
+		if first < 1<<62 && day*daySeconds-shanghaiOffset >= first {
+			break
+		}
+		for _, w := range s.on(day, c, buffer[:0]) {
+			if b := day*daySeconds - shanghaiOffset + int64(w.until); b > t.Unix() {
+				first = min(first, b)
+			}
+		}
+	}
+	if first == 1<<62 {
+		return next
+	}
+	return time.Unix(first, 0).UTC()
+}
+
 // stretch joins windows that follow one another without a gap around an instant inside: forward, then back, each for as
 // many days as are searched for a change. A schedule that always applies has no end to find.
 func (s *Schedule) stretch(at int64, c *Calendar) (from, until int64) {

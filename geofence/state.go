@@ -14,7 +14,7 @@ import (
 )
 
 // EngineVersion is the version of evaluation that every violation carries: another version may decide otherwise.
-const EngineVersion = "2"
+const EngineVersion = "3"
 
 // Mark is a fix as evaluation remembers it and as evidence shows it. Coordinates are 1e-7 degrees, WGS-84; lengths are
 // centimetres, so that what was decided is decided again the same.
@@ -151,7 +151,7 @@ func (s *State) begin(f *Facts, since, from time.Time) {
 		case a.What == ResetConfirmed:
 			s.Loose = nil
 		case s.Loose == nil:
-			s.Loose = &Loose{a.At, Separated}
+			s.Loose = &Loose{Since: a.At, Cause: Separated}
 		}
 	}
 }

@@ -40,6 +40,15 @@ func (e *Engine) claimDirty(ctx context.Context, tx pgx.Tx, settled, patience ti
 	return out[s], from.UTC(), why, err
 }
 
+// postponeDirty leaves a subject alone for a while whose past could not be derived; what comes late meanwhile has it tried at once.
+func postponeDirty(ctx context.Context, q Querier, s id.Subject, wait time.Duration) error {
+	if _, err := q.Exec(ctx, `UPDATE subject_state SET dirty_at = clock_timestamp() + make_interval(secs => $2), dirty_since = clock_timestamp() + make_interval(secs => $2)
+		WHERE subject_id = $1 AND dirty_from IS NOT NULL`, s, wait.Seconds()); err != nil {
+		return fmt.Errorf("postpone deriving the past of a subject: %w", err)
+	}
+	return nil
+}
+
 // lastCheckpoint is the state of a subject before an instant; the zero State where none is kept.
 func lastCheckpoint(ctx context.Context, q Querier, s id.Subject, before time.Time) (state State, err error) {
 	var doc []byte
@@ -180,7 +189,7 @@ func readPast(ctx context.Context, q Querier, f *Facts, after Front, until, know
 	if err := r.readRest(ctx, q, until, known); err != nil {
 		return fmt.Errorf("read history: %w", err)
 	}
-	rows, err := q.Query(ctx, `SELECT fix_at, device_id, boot, seq, received_at, lon_e7, lat_e7, accuracy_m, method, flags, answers, skew_ms, battery, strap, charging
+	rows, err := q.Query(ctx, `SELECT fix_at, device_id, boot, seq, received_at, lon_e7, lat_e7, accuracy_m, method, flags, answers, skew_ms, battery, strap, charging, last_gasp
 		FROM position WHERE subject_id = $1 AND fix_at >= $2 AND ($3::timestamptz IS NULL OR fix_at < $3) AND ($4::timestamptz IS NULL OR received_at <= $4)
 		ORDER BY fix_at, device_id, boot, seq`, f.Subject, after.At, orNull(until), orNull(known))
 	if err != nil {
@@ -216,6 +225,7 @@ type pastReader struct {
 	skew     *int32
 	battery  *int16
 	strap    *int16
+	lastly   *string
 }
 
 // readRest reads everything but places; it is little.
@@ -229,7 +239,7 @@ func (r *pastReader) readRest(ctx context.Context, q Querier, until, known time.
 	}
 	rows, err := q.Query(ctx, `
 		SELECT c.at, c.device_id, c.boot, c.seq, c.received_at, c.answers, 'checkin', EXISTS (SELECT FROM position p WHERE p.subject_id = c.subject_id AND p.fix_at = c.at
-		       AND p.device_id = c.device_id AND p.boot = c.boot AND p.seq = c.seq), NULL::smallint, NULL::smallint, NULL::boolean, NULL::text
+		       AND p.device_id = c.device_id AND p.boot = c.boot AND p.seq = c.seq), c.battery, c.strap, c.charging, c.last_gasp
 		  FROM check_in c WHERE c.subject_id = $1 AND c.at >= $2 AND ($3::timestamptz IS NULL OR c.at < $3) AND ($7::timestamptz IS NULL OR c.received_at <= $7)
 		UNION ALL
 		SELECT s.at, s.device_id, s.boot, s.seq, s.received_at, NULL, 'status', false, s.battery, s.strap, s.charging, s.last_gasp
@@ -286,10 +296,14 @@ func (r *pastReader) position(rows pgx.Rows) error {
 	p, o := &r.p, &r.p.Observation
 	var device id.Device
 	if err := rows.Scan(&o.At, &device, &o.Boot, &o.Seq, &o.ReceivedAt, &r.lon, &r.lat, &r.accuracy, &r.place.Method, &p.Flags, &r.answers, &r.skew,
-		&r.battery, &r.strap, &o.Health.Charging); err != nil {
+		&r.battery, &r.strap, &o.Health.Charging, &r.lastly); err != nil {
 		return fmt.Errorf("read history: %w", err)
 	}
 	r.health(p)
+	o.Health.LastGasp = ""
+	if r.lastly != nil {
+		o.Health.LastGasp = *r.lastly
+	}
 	r.place.Lon, r.place.Lat, r.place.Accuracy = float64(r.lon)/1e7, float64(r.lat)/1e7, 0
 	if r.accuracy != nil {
 		r.place.Accuracy = float64(*r.accuracy)

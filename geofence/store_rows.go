@@ -30,7 +30,7 @@ type positionColumns struct {
 	flags, method, datum                []int16
 	satellites, battery, strap, signal  []*int16
 	charging                            []*bool
-	cell, operator, sim                 []*string
+	cell, operator, sim, lastly         []*string
 }
 
 type checkInColumns struct {
@@ -38,6 +38,9 @@ type checkInColumns struct {
 	at, receivedAt                      []time.Time
 	answers                             []*int64
 	result                              []string
+	battery, strap                      []*int16
+	charging                            []*bool
+	lastly                              []*string
 }
 
 type statusColumns struct {
@@ -91,6 +94,7 @@ func (r *rows) position(o *devices.Observation, k *devices.Known, b *BindingFact
 	c.satellites, c.battery = append(c.satellites, small(satellites)), append(c.battery, small(h.Battery))
 	c.strap, c.signal, c.charging = append(c.strap, strap(h.Strap)), append(c.signal, small(h.Signal)), append(c.charging, h.Charging)
 	c.cell, c.operator, c.sim = append(c.cell, text(h.Cell)), append(c.operator, text(h.Operator)), append(c.sim, text(h.SIM))
+	c.lastly = append(c.lastly, text(h.LastGasp))
 }
 
 func (r *rows) checkIn(o *devices.Observation, k *devices.Known, b *BindingFact, answers bool) {
@@ -99,6 +103,9 @@ func (r *rows) checkIn(o *devices.Observation, k *devices.Known, b *BindingFact,
 	c.subject, c.binding = append(c.subject, int64(b.Subject)), append(c.binding, int64(b.ID))
 	c.at, c.receivedAt = append(c.at, o.At), append(c.receivedAt, o.ReceivedAt)
 	c.answers, c.result = append(c.answers, answer(o, answers)), append(c.result, o.Result)
+	h := &o.Health
+	c.battery, c.strap = append(c.battery, small(h.Battery)), append(c.strap, strap(h.Strap))
+	c.charging, c.lastly = append(c.charging, h.Charging), append(c.lastly, text(h.LastGasp))
 }
 
 func (r *rows) status(o *devices.Observation, k *devices.Known, lawful bool) {
@@ -164,17 +171,18 @@ func (r *rows) insert(ctx context.Context, tx pgx.Tx) error {
 	}
 	p, c, s := &r.p, &r.c, &r.s
 	add(len(p.subject), `INSERT INTO position (subject_id, fix_at, device_id, boot, seq, binding_id, received_at, answers, lon_e7, lat_e7, digest,
-			accuracy_m, speed_mps, skew_ms, flags, method, datum, satellites, battery, strap, signal_dbm, charging, cell, operator, sim)
+			accuracy_m, speed_mps, skew_ms, flags, method, datum, satellites, battery, strap, signal_dbm, charging, cell, operator, sim, last_gasp)
 		SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[],
 			$8::bigint[], $9::int[], $10::int[], $11::int[], $12::real[], $13::real[], $14::int[], $15::smallint[], $16::smallint[], $17::smallint[],
-			$18::smallint[], $19::smallint[], $20::smallint[], $21::smallint[], $22::boolean[], $23::text[], $24::text[], $25::text[])
+			$18::smallint[], $19::smallint[], $20::smallint[], $21::smallint[], $22::boolean[], $23::text[], $24::text[], $25::text[], $26::text[])
 		ON CONFLICT DO NOTHING`,
 		p.subject, p.fixAt, p.device, p.boot, p.seq, p.binding, p.receivedAt, p.answers, p.lonE7, p.latE7, p.digest, p.accuracy, p.speed, p.skew,
-		p.flags, p.method, p.datum, p.satellites, p.battery, p.strap, p.signal, p.charging, p.cell, p.operator, p.sim)
-	add(len(c.device), `INSERT INTO check_in (device_id, boot, seq, subject_id, binding_id, at, received_at, answers, result)
-		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::timestamptz[], $8::bigint[], $9::text[])
+		p.flags, p.method, p.datum, p.satellites, p.battery, p.strap, p.signal, p.charging, p.cell, p.operator, p.sim, p.lastly)
+	add(len(c.device), `INSERT INTO check_in (device_id, boot, seq, subject_id, binding_id, at, received_at, answers, result, battery, strap, charging, last_gasp)
+		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::timestamptz[], $8::bigint[], $9::text[],
+			$10::smallint[], $11::smallint[], $12::boolean[], $13::text[])
 		ON CONFLICT DO NOTHING`,
-		c.device, c.boot, c.seq, c.subject, c.binding, c.at, c.receivedAt, c.answers, c.result)
+		c.device, c.boot, c.seq, c.subject, c.binding, c.at, c.receivedAt, c.answers, c.result, c.battery, c.strap, c.charging, c.lastly)
 	add(len(s.device), `INSERT INTO device_status (device_id, boot, seq, at, received_at, battery, strap, signal_dbm, charging, cell, operator, sim, last_gasp)
 		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::smallint[], $7::smallint[],
 			$8::smallint[], $9::boolean[], $10::text[], $11::text[], $12::text[], $13::text[])

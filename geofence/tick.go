@@ -47,12 +47,13 @@ func (e *Engine) Run(ctx context.Context) error {
 		if n == defaultTickBatch && err == nil {
 			continue
 		}
-		if err == nil && e.derive(ctx) {
-			continue
-		}
 		if err == nil {
-			if _, err := e.Companies(ctx); err != nil && ctx.Err() == nil {
+			did := e.derive(ctx)
+			if _, err := e.Companies(ctx); err != nil && ctx.Err() == nil { // however much comes late
 				e.log.Error("rules about several people could not be judged, trying again", "err", err)
+			}
+			if did {
+				continue
 			}
 		}
 		e.sleep(ctx, recorded)
