@@ -79,6 +79,10 @@ func (w *writer) observation(o *Observation, d Datum) error {
 		w.integer("answers", int64(o.Answers))
 	}
 	w.str("result", o.Result)
+	if o.Command != 0 {
+		w.integer("command", int64(o.Command))
+	}
+	w.str("outcome", string(o.Outcome))
 	w.b = append(w.b, '}')
 	return nil
 }

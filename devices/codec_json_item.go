@@ -37,6 +37,8 @@ const (
 	fieldLastGasp
 	fieldAnswers
 	fieldResult
+	fieldCommand
+	fieldOutcome
 )
 
 func itemField(key []byte) uint32 {
@@ -77,6 +79,10 @@ func itemField(key []byte) uint32 {
 		return fieldAnswers
 	case "result":
 		return fieldResult
+	case "command":
+		return fieldCommand
+	case "outcome":
+		return fieldOutcome
 	}
 	return 0
 }
@@ -239,6 +245,11 @@ func (d *draft) field(bit uint32, v token) {
 		o.Answers = id.Check(n)
 	case fieldResult:
 		o.Result, f = v.code("result", maxResult)
+	case fieldCommand:
+		n, f = v.integer("command", 1, maxCounter)
+		o.Command = CommandID(n)
+	case fieldOutcome:
+		o.Outcome, f = v.outcome()
 	}
 	if f.Reason != "" {
 		d.refuse(f)
@@ -260,6 +271,12 @@ func (d *draft) check(opt DecodeOptions) {
 		d.refuse(Fault{TimeInFuture, "at", "later than it was received"})
 	case o.At.Before(opt.Oldest):
 		d.refuse(Fault{TimeTooOld, "at", "before anything could have been observed"})
+	}
+	switch d.given & (fieldCommand | fieldOutcome) {
+	case fieldCommand:
+		d.refuse(Fault{MissingField, "outcome", "what is said of a command"})
+	case fieldOutcome:
+		d.refuse(Fault{MissingField, "command", "of which command it is said"})
 	}
 	if d.given&(fieldLon|fieldLat) == 0 {
 		if o.Kind == KindFix {
@@ -346,11 +363,16 @@ func (t token) method() (Method, Fault) {
 	return 0, Fault{OutOfRange, "method", "none of the methods we know"}
 }
 
+func (t token) outcome() (CommandOutcome, Fault) {
+	s, f := t.oneOf("outcome", string(OutcomeReceived), string(OutcomeDone), string(OutcomeFailed), string(OutcomeUnsupported))
+	return CommandOutcome(s), f
+}
+
 var strapNames = [...]string{StrapUnknown: "unknown", StrapClosed: "closed", StrapOpen: "open", CaseOpen: "case_open"}
 
 // String is the strap as it stands on the wire.
 func (s Strap) String() string {
-	if s < StrapUnknown || s > StrapOpen {
+	if s < StrapUnknown || s > CaseOpen {
 		return "unknown"
 	}
 	return strapNames[s]

@@ -121,6 +121,12 @@ func TestDecodeRefuses(t *testing.T) {
 		{"charging a number", fix(at + `,` + place + `,"charging":1}`), WrongType, "charging", true},
 		{"cell with a blank", fix(at + `,` + place + `,"cell":"460 00"}`), OutOfRange, "cell", true},
 		{"cell long", fix(at + `,` + place + `,"cell":"` + strings.Repeat("1", 65) + `"}`), OutOfRange, "cell", true},
+		{"command zero", fix(at + `,` + place + `,"command":0,"outcome":"done"}`), OutOfRange, "command", true},
+		{"command a string", fix(at + `,` + place + `,"command":"5","outcome":"done"}`), WrongType, "command", true},
+		{"command twice", fix(at + `,` + place + `,"command":5,"outcome":"done","command":6}`), Malformed, "command", true},
+		{"command without outcome", fix(at + `,` + place + `,"command":5}`), MissingField, "outcome", true},
+		{"outcome of nothing", fix(at + `,` + place + `,"outcome":"done"}`), MissingField, "command", true},
+		{"unknown outcome", fix(at + `,` + place + `,"command":5,"outcome":"well"}`), OutOfRange, "outcome", true},
 		{"answers zero", fix(at + `,` + place + `,"answers":0}`), OutOfRange, "answers", true},
 		{"seq a string", head + `{"seq":"1",` + at + `,` + place + `}]}`, WrongType, "seq", true},
 		{"seq negative", head + `{"seq":-1,` + at + `,` + place + `}]}`, OutOfRange, "seq", true},
@@ -307,7 +313,8 @@ func TestEncodeDecodeRoundTrip(t *testing.T) {
 		}
 		for i, o := range m.Observations {
 			want := r.Observations[i]
-			if o.Boot != r.Boot || o.Seq != want.Seq || !o.At.Equal(want.At) || o.Answers != want.Answers || *o.Health.Battery != *want.Health.Battery {
+			if o.Boot != r.Boot || o.Seq != want.Seq || !o.At.Equal(want.At) || o.Answers != want.Answers || *o.Health.Battery != *want.Health.Battery ||
+				o.Health.Strap != want.Health.Strap || o.Command != want.Command || o.Outcome != want.Outcome {
 				t.Fatalf("%+v became %+v", want, o)
 			}
 			if off := metres(want.Place.Lon, want.Place.Lat, o.Place.Lon, o.Place.Lat); off > 0.03 || o.Place.Method != want.Place.Method {
@@ -331,7 +338,7 @@ func drawFix(t *rapid.T) Observation {
 			Method: Method(rapid.Int16Range(1, 4).Draw(t, "method")),
 		},
 		Health:  Health{Battery: &battery, Strap: Strap(rapid.Int16Range(0, 3).Draw(t, "strap"))},
-		Answers: 7,
+		Answers: 7, Command: 55, Outcome: OutcomeReceived,
 	}
 }
 

@@ -8,7 +8,8 @@ var wireWords = func() map[string]bool {
 	words := map[string]bool{}
 	for _, w := range []string{
 		"v", "device", "boot", "sent", "datum", "obs", "seq", "at", "lon", "lat", "acc", "method", "speed", "sats", "battery",
-		"strap", "charging", "cell", "operator", "signal", "sim", "last_gasp", "answers", "result",
+		"strap", "charging", "cell", "operator", "signal", "sim", "last_gasp", "answers", "result", "command", "outcome",
+		"received", "done", "failed", "unsupported",
 		"gnss", "wifi", "rf", "closed", "open", "unknown", "power_off", "reset", "ok", "true", "false", "null", "NaN", "Infinity",
 		"_type", "location", "transition", "tst", "created_at", "batt", "bs", "vel", "source", "mcc", "mnc", "lac", "cid",
 		"T", "Z", "e", "E", "WGS", "CGCS", "GCJ", "BD",

@@ -17,6 +17,8 @@ type collector struct {
 	log  *slog.Logger
 	desc *prometheus.Desc
 
+	open *prometheus.Desc // commands
+
 	mu   sync.Mutex
 	gaps [4]*prometheus.Desc
 	sum  GapTotals
@@ -28,6 +30,7 @@ type collector struct {
 func NewCollector(q Querier, log *slog.Logger) prometheus.Collector {
 	return &collector{q: q, log: log, desc: prometheus.NewDesc("zhijiao_observations_total",
 		"Observations by outcome: received = stored + withheld + rejected + duplicate.", []string{"kind", "outcome", "reason"}, nil),
+		open: prometheus.NewDesc("zhijiao_commands_open", "Commands that have not come to an end, by kind and state.", []string{"kind", "state"}, nil),
 		gaps: [4]*prometheus.Desc{
 			prometheus.NewDesc("zhijiao_device_gaps", "Devices of which sequences are missing that later ones have overtaken for a quarter of an hour.", nil, nil),
 			prometheus.NewDesc("zhijiao_device_gap_sequences", "Sequences that are missing so, of all devices.", nil, nil),
@@ -39,6 +42,7 @@ func NewCollector(q Querier, log *slog.Logger) prometheus.Collector {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	out <- c.desc
+	out <- c.open
 	for _, d := range c.gaps {
 		out <- d
 	}
@@ -50,6 +54,11 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	defer cancel()
 	counts, err := LoadCounts(ctx, c.q)
 	sum, gapErr := LoadGapTotals(ctx, c.q)
+	if open, err := LoadOpenCommands(ctx, c.q); err == nil {
+		for k, n := range open {
+			out <- prometheus.MustNewConstMetric(c.open, prometheus.GaugeValue, float64(n), string(k.Kind), string(k.State))
+		}
+	}
 	c.mu.Lock()
 	if err != nil {
 		c.log.Warn("account of observations not read for metrics", "component", "devices", "err", err)

@@ -100,9 +100,11 @@ type Observation struct {
 	ReceivedAt time.Time // domain time at which we took it in
 	Place      *Place
 	Health     Health
-	Answers    id.Check // the check it answers; 0 means none
-	Result     string   // of a check-in, as sent
-	Size       int      // bytes as sent
+	Answers    id.Check       // the check it answers; 0 means none
+	Result     string         // of a check-in, as sent
+	Command    CommandID      // the command it says something of; 0 means none
+	Outcome    CommandOutcome // what it says of it
+	Size       int            // bytes as sent
 }
 
 // Skew is receive time minus send time by the device's clock, and whether the device gave one.

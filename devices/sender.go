@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,9 +17,11 @@ import (
 
 const (
 	sendBatch   = 200
-	sendTimeout = 5 * time.Second // of a whole batch, so that rows are not held longer
+	sendTimeout = 2 * time.Second // of a whole batch, so that rows are not held longer: what devices say of commands waits for them
 	firstRetry  = 15 * time.Second
 	lastRetry   = 5 * time.Minute
+	lately      = 2 * time.Minute // whoever was not heard for so long is silent
+	returnLook  = 5 * time.Second // between looks for those who were and came back
 )
 
 // SenderOptions are what a Sender is built of.
@@ -32,12 +35,15 @@ type SenderOptions struct {
 }
 
 // Sender sends commands to devices. The broker carries them at QoS 0, so a command is sent again, at growing intervals of
-// domain time, until it is answered or expires: its delivery state is in the database and survives everything. Any number
-// of senders may run.
+// domain time, until it is answered or expires, and at once when a device that had been silent is heard: its delivery state is in
+// the database and survives everything. Any number of senders may run.
 type Sender struct {
 	o    SenderOptions
 	wake chan struct{} // capacity 1: a wake-up while one is pending changes nothing
 	sent *prometheus.CounterVec
+
+	mu     sync.Mutex
+	looked time.Time // domain time of the last look for devices that came back
 }
 
 // NewSender returns a sender that does nothing before Run.
@@ -101,6 +107,11 @@ func (s *Sender) SendDue(ctx context.Context) (int, error) {
 	n := 0
 	var failed error
 	err := pgx.BeginFunc(ctx, s.o.Pool, func(tx pgx.Tx) error {
+		if s.looks(now) {
+			if err := wakeReturned(ctx, tx, now); err != nil {
+				return err
+			}
+		}
 		list, err := takeDue(ctx, tx, now, sendBatch)
 		if err != nil || len(list) == 0 {
 			return err
@@ -117,11 +128,30 @@ func (s *Sender) SendDue(ctx context.Context) (int, error) {
 	return n, failed
 }
 
+// looks says whether it is time to look for devices that came back.
+func (s *Sender) looks(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.looked.IsZero() && now.Sub(s.looked) < returnLook && !now.Before(s.looked) {
+		return false
+	}
+	s.looked = now
+	return true
+}
+
 // attempt sends one command and says when it is due again. After a failure the rest of the batch only waits: the broker is
 // away for all of them.
 func (s *Sender) attempt(ctx context.Context, now time.Time, c *dueCommand, skip bool) error {
-	if !now.Before(c.Expires) || c.revoked {
-		s.sent.WithLabelValues(string(c.Kind), "expired").Inc()
+	switch {
+	case c.revoked:
+		c.state, c.reason = CommandFailed, ReasonRevoked
+	case !now.Before(c.Expires) && c.refused:
+		c.state = CommandFailed
+	case !now.Before(c.Expires):
+		c.state = CommandExpired
+	}
+	if c.state != "" {
+		s.sent.WithLabelValues(string(c.Kind), string(c.state)).Inc()
 		return nil
 	}
 	wait := retryAfter(c.attempts)
@@ -133,11 +163,13 @@ func (s *Sender) attempt(ctx context.Context, now time.Time, c *dueCommand, skip
 		s.sent.WithLabelValues(string(c.Kind), "failed").Inc()
 		err = fmt.Errorf("publish command %d: %w", c.ID, err)
 	} else {
-		c.sent = true
+		c.sent, c.silent = true, now.Sub(c.heardAt) > lately
 		s.sent.WithLabelValues(string(c.Kind), "sent").Inc()
 	}
-	next := now.Add(wait)
-	c.next = &next
+	c.next = now.Add(wait)
+	if c.next.After(c.Expires) {
+		c.next = c.Expires // to end it
+	}
 	return err
 }
 

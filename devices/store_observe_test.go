@@ -307,7 +307,7 @@ func TestCommandsAreSentUntilAnsweredOrExpired(t *testing.T) {
 	fail = nil
 	step(59*time.Second, 0)
 	step(60*time.Second, 1)
-	b.must(func(tx pgx.Tx) error { return devices.FinishCommands(ctx, tx, clk.Now(), ids[0]) })
+	b.must(func(tx pgx.Tx) error { return devices.FinishCommands(ctx, tx, clk.Now(), true, ids[0]) })
 	step(20*time.Minute, 0)
 	var open int
 	b.scan(&open, `SELECT count(*) FROM command WHERE next_at IS NOT NULL`)

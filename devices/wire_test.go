@@ -25,6 +25,11 @@ func TestWireDocument(t *testing.T) {
 			t.Errorf("reason %s is not explained", reason)
 		}
 	}
+	for _, state := range CommandStates {
+		if !strings.Contains(doc, "| `"+string(state)+"` |") {
+			t.Errorf("state %s of a command is not explained", state)
+		}
+	}
 	for word := range wireWords {
 		if (itemField([]byte(word)) != 0 || outerField([]byte(word)) != 0) && !strings.Contains(doc, "`"+word+"`") {
 			t.Errorf("field %s is not explained", word)
@@ -55,7 +60,7 @@ func examples(t *testing.T, doc string) {
 			t.Errorf("command: %+v, %v", got, err)
 		}
 	}
-	if n != 5 {
+	if n != 6 {
 		t.Errorf("%d examples were found", n)
 	}
 }

@@ -108,6 +108,9 @@ func (e *Engine) Observe(ctx context.Context, b Batch) error {
 	}
 	e.cache.keep(t.subjects)
 	e.metrics.took("observe", time.Since(start), t.effects)
+	for i := range t.commands {
+		e.metrics.effects.WithLabelValues("command", string(t.commands[i].Outcome)).Inc()
+	}
 	if t.earliest != (time.Time{}) {
 		e.rouse()
 	}

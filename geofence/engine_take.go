@@ -107,6 +107,7 @@ type taking struct {
 	days     map[int64]struct{}
 	effects  []decided
 	scratch  []Effect
+	commands []devices.CommandAnswer
 	answered []*demand // asked by people or by plan, answered now
 	earliest time.Time // of the timers this attempt sets
 }
@@ -256,6 +257,9 @@ func (t *taking) take(i int) {
 	}
 	d := lawful(o, k, b, f, state, answered != nil)
 	k.Take(o, d.lawful)
+	if o.Command != 0 { // what became of a command is nobody's place: it counts whatever the law says of the rest
+		t.commands = append(t.commands, devices.CommandAnswer{Device: k.ID, Command: o.Command, Outcome: o.Outcome, At: t.now, DeviceAt: o.At})
+	}
 	if d.outcome == devices.Withheld {
 		t.counts.Add(o.Kind, devices.Withheld, d.reason, 1)
 		t.refused = append(t.refused, trace(o, k.ID, devices.Withheld, d.reason))
@@ -382,6 +386,9 @@ func (t *taking) write(ctx context.Context, tx pgx.Tx) error {
 	}
 	more, err := settleAnswered(ctx, tx, t.answered, t.subjects, t.now)
 	if err != nil {
+		return err
+	}
+	if err := devices.AnswerCommands(ctx, tx, t.commands...); err != nil {
 		return err
 	}
 	fail.Point(fail.Applied)

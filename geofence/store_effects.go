@@ -145,7 +145,7 @@ func (a *applying) writeChecks(ctx context.Context, tx pgx.Tx) error {
 		c.command = commands[i]
 	}
 	var b pgx.Batch
-	var finished []devices.CommandID
+	var finished [2][]devices.CommandID // over without an answer; answered
 	for _, c := range a.touched {
 		var answered *time.Time
 		if !c.answered.IsZero() {
@@ -159,7 +159,11 @@ func (a *applying) writeChecks(ctx context.Context, tx pgx.Tx) error {
 		}
 		b.Queue(`UPDATE check_demand SET state = $2, answered_at = $3 WHERE check_id = $1`, c.check, c.state, answered)
 		if c.command != 0 {
-			finished = append(finished, c.command)
+			n := 0
+			if c.state == "answered" {
+				n = 1
+			}
+			finished[n] = append(finished[n], c.command)
 		}
 	}
 	if b.Len() > 0 {
@@ -167,7 +171,11 @@ func (a *applying) writeChecks(ctx context.Context, tx pgx.Tx) error {
 			return fmt.Errorf("write checks: %w", err)
 		}
 	}
-	return devices.FinishCommands(ctx, tx, a.engine.o.Clock.Now(), finished...)
+	now := a.engine.o.Clock.Now()
+	if err := devices.FinishCommands(ctx, tx, now, false, finished[0]...); err != nil {
+		return err
+	}
+	return devices.FinishCommands(ctx, tx, now, true, finished[1]...)
 }
 
 // loadDemands reads demands that observations say they answer. Demands of a subject change only under its lock.
@@ -216,5 +224,5 @@ func settleAnswered(ctx context.Context, tx pgx.Tx, list []*demand, subjects map
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, fmt.Errorf("write answers: %w", err)
 	}
-	return entries, devices.FinishCommands(ctx, tx, now, commands...)
+	return entries, devices.FinishCommands(ctx, tx, now, true, commands...)
 }

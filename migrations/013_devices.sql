@@ -1,5 +1,30 @@
 -- Enrolment, commands and health of devices.
-SELECT;
+
+-- 设备指令: what became of each, with the time of each step.
+ALTER TABLE command RENAME COLUMN done_at TO ended_at;               -- when it came to its end, whichever
+ALTER TABLE command DROP CONSTRAINT command_kind_check,
+    ADD CONSTRAINT command_kind_check CHECK (kind IN ('check', 'locate', 'text', 'vibrate', 'interval')),
+    ADD COLUMN state text NOT NULL DEFAULT 'queued'
+        CHECK (state IN ('queued', 'sent', 'delivered', 'done', 'failed', 'expired', 'withdrawn')),
+    ADD COLUMN reason text NOT NULL DEFAULT '',                       -- why it failed, or why it is sent again although it arrived
+    ADD COLUMN first_sent_at timestamptz,                             -- sent_at is the latest attempt
+    ADD COLUMN delivered_at timestamptz,                              -- when we heard from the device that it has it
+    ADD COLUMN device_at timestamptz,                                 -- the time of its latest answer by its own clock
+    ADD COLUMN silent boolean NOT NULL DEFAULT false,                 -- at the latest attempt nothing had been heard of the device lately
+    ADD COLUMN asked_by bigint REFERENCES officer,                    -- NULL: the platform, or somebody at the command line
+    ADD COLUMN asked_as text NOT NULL DEFAULT '';                     -- account of the operating system of who asked at the command line
+UPDATE command SET first_sent_at = sent_at, next_at = CASE WHEN next_at > expires_at THEN expires_at ELSE next_at END,
+    state = CASE WHEN ended_at IS NOT NULL THEN 'done' WHEN next_at IS NULL THEN 'expired' WHEN sent_at IS NOT NULL THEN 'sent' ELSE 'queued' END;
+UPDATE command SET ended_at = expires_at WHERE state = 'expired';
+ALTER TABLE command ADD CONSTRAINT command_end CHECK ((ended_at IS NULL) = (state IN ('queued', 'sent', 'delivered')) AND (ended_at IS NULL) = (next_at IS NOT NULL));
+CREATE INDEX command_silent ON command (device_id) WHERE silent;
+CREATE INDEX command_device ON command (device_id, command_id);
 
 ---- create above / drop below ----
-SELECT;
+DROP INDEX command_device, command_silent;
+DELETE FROM command c WHERE kind = 'interval' AND NOT EXISTS (SELECT FROM check_demand d WHERE d.command_id = c.command_id);
+ALTER TABLE command DROP CONSTRAINT command_end, DROP CONSTRAINT command_kind_check,
+    DROP COLUMN asked_as, DROP COLUMN asked_by, DROP COLUMN silent, DROP COLUMN device_at, DROP COLUMN delivered_at, DROP COLUMN first_sent_at,
+    DROP COLUMN reason, DROP COLUMN state,
+    ADD CONSTRAINT command_kind_check CHECK (kind IN ('check', 'locate', 'text', 'vibrate'));
+ALTER TABLE command RENAME COLUMN ended_at TO done_at;

@@ -33,7 +33,7 @@ func (a *App) startJT808(ctx context.Context) error {
 	}
 	g, err := jt808.New(jt808.Options{
 		Listen: cfg.Listen, TLS: tlsConfig, Link: link, Terminals: a.terminals, MAC: crypto.DeviceMAC(a.keys), Clock: a.clock,
-		Register: a.registerTerminal, Quarantine: a.quarantineFrames, Done: a.finishCommand, Makers: cfg.Makers, MaxConnections: cfg.Connections,
+		Register: a.registerTerminal, Quarantine: a.quarantineFrames, Answer: a.answerCommand, Makers: cfg.Makers, MaxConnections: cfg.Connections,
 		Log: a.log.With("component", "jt808"), Registry: a.registry,
 	})
 	if err != nil {
@@ -72,7 +72,12 @@ func (a *App) quarantineFrames(ctx context.Context, list []devices.Refused) erro
 	return pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error { return devices.Quarantine(ctx, tx, a.keys, list) })
 }
 
-// finishCommand ends a command that a terminal has carried out: it is not sent again.
-func (a *App) finishCommand(ctx context.Context, _ devices.Serial, command devices.CommandID) error {
-	return devices.FinishCommands(ctx, a.pool, a.clock.Now(), command)
+// answerCommand records what a terminal said of a command.
+func (a *App) answerCommand(ctx context.Context, serial devices.Serial, said devices.CommandAnswer) error {
+	device, err := devices.Find(ctx, a.pool, serial)
+	if err != nil {
+		return err
+	}
+	said.Device, said.At = device.ID, a.clock.Now()
+	return devices.AnswerCommands(ctx, a.pool, said)
 }

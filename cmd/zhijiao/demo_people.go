@@ -54,9 +54,14 @@ func (p *people) command(serial devices.Serial, payload []byte) {
 		return
 	}
 	p.mu.Lock()
-	if _, ok := p.heard[m.ID]; !ok {
-		p.heard[m.ID] = demanded{serial: serial, command: m}
+	d, again := p.heard[m.ID]
+	if !again {
+		d = demanded{serial: serial, command: m}
 	}
+	if m.Kind != devices.CommandCheck { // the answer to it may be lost: it is answered each time
+		d.done = false
+	}
+	p.heard[m.ID] = d
 	p.mu.Unlock()
 	select {
 	case p.news <- struct{}{}:
@@ -76,12 +81,14 @@ func (p *people) demand() {
 			}
 			continue
 		}
+		at := d.command.At
+		if at.Before(p.now) {
+			at = p.now
+		}
 		if d.command.Kind == devices.CommandCheck {
-			at := d.command.At
-			if at.Before(p.now) {
-				at = p.now
-			}
 			p.world.Demand(d.serial, d.command.Check, at)
+		} else {
+			p.world.Tell(d.serial, d.command, at)
 		}
 		d.done = true
 		p.heard[c] = d

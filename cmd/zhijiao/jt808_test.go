@@ -170,9 +170,40 @@ func TestTerminalToPosition_R35_R38_R39(t *testing.T) {
 	}
 	w.send(jt808.TerminalReply, jt808.AppendReply(nil, jt808.Reply{Serial: text.Serial, ID: text.ID, Result: jt808.Success}))
 	for done := false; !done; time.Sleep(lookAgain) {
-		if err := app.pool.QueryRow(t.Context(), `SELECT done_at IS NOT NULL FROM command WHERE command_id = $1`, ids[0]).Scan(&done); err != nil {
+		if err := app.pool.QueryRow(t.Context(), `SELECT state = 'done' FROM command WHERE command_id = $1`, ids[0]).Scan(&done); err != nil {
 			t.Fatal(err)
 		}
+	}
+	// A query is first received and then answered by where it is; no is asked again, and never is the end.
+	list, err := devices.Enqueue(t.Context(), app.pool,
+		devices.NewCommand{Device: device.ID, Kind: devices.CommandLocate, At: start, ExpiresAt: start.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	query, err := w.receive()
+	if err != nil || query.ID != jt808.QueryLocation {
+		t.Fatal(query, err)
+	}
+	w.send(jt808.TerminalReply, jt808.AppendReply(nil, jt808.Reply{Serial: query.Serial, ID: query.ID, Result: jt808.Success}))
+	awaitState(t, app, list[0], "delivered")
+	w.send(jt808.QueryReply, append([]byte{byte(query.Serial >> 8), byte(query.Serial)}, fix...))
+	awaitState(t, app, list[0], "done")
+	for _, c := range []struct {
+		kind   devices.CommandKind
+		result jt808.Result
+		want   string
+	}{{devices.CommandInterval, jt808.Failed, "delivered refused"}, {devices.CommandVibrate, jt808.Unsupported, "failed unsupported"}} {
+		list, err := devices.Enqueue(t.Context(), app.pool,
+			devices.NewCommand{Device: device.ID, Kind: c.kind, Every: time.Minute, At: start, ExpiresAt: start.Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := w.receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.send(jt808.TerminalReply, jt808.AppendReply(nil, jt808.Reply{Serial: m.Serial, ID: m.ID, Result: c.result}))
+		awaitState(t, app, list[0], c.want)
 	}
 	run("device", "revoke", serial)
 	for { // until it is out: the news comes by the ledger

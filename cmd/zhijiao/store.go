@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"zhijiao/devices"
+	"zhijiao/internal/id"
 	"zhijiao/migrations"
 )
 
@@ -121,4 +122,14 @@ func anyAccount(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 		return false, fmt.Errorf("look for accounts: %w", err)
 	}
 	return any, nil
+}
+
+// officerOf is the officer of an account that can log in; 0: there is none.
+func officerOf(ctx context.Context, q devices.Querier, login string) (id.Officer, error) {
+	var officer id.Officer
+	err := q.QueryRow(ctx, `SELECT coalesce((SELECT officer_id FROM account WHERE name = $1 AND disabled_at IS NULL), 0)`, login).Scan(&officer)
+	if err != nil {
+		return 0, fmt.Errorf("look for the officer: %w", err)
+	}
+	return officer, nil
 }

@@ -108,7 +108,7 @@ func refusedRows(ctx context.Context, pool *pgxpool.Pool, list []id.Device) (map
 
 // sentCommands are the commands to devices that were sent and whose time has not run out.
 func sentCommands(ctx context.Context, pool *pgxpool.Pool, now time.Time) ([]devices.CommandID, error) {
-	rows, err := pool.Query(ctx, `SELECT command_id FROM command WHERE sent_at IS NOT NULL AND done_at IS NULL AND expires_at > $1
+	rows, err := pool.Query(ctx, `SELECT command_id FROM command WHERE sent_at IS NOT NULL AND ended_at IS NULL AND expires_at > $1
 		ORDER BY command_id`, now)
 	if err != nil {
 		return nil, fmt.Errorf("read the commands: %w", err)

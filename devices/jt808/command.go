@@ -60,9 +60,7 @@ func (c *conn) send(m devices.CommandMessage) string {
 		return "expired"
 	}
 	if r, known := c.g.settled.of(m.ID); known { // it is carried out once, however often it comes
-		if r == Success {
-			c.g.settled.tell(c.serial, m.ID)
-		}
+		c.say(m.ID, r, time.Time{})
 		return "again"
 	}
 	messageID, body, ok := commandBody(m, c.head.V2019)
@@ -154,14 +152,37 @@ func (c *conn) takeSent(serial uint16, is func(devices.CommandKind) bool) (sentC
 	return sentCommand{}, false
 }
 
+// findSent finds the command that the message of that serial carried.
+func (c *conn) findSent(serial uint16) (sentCommand, bool) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	for i := len(c.sent) - 1; i >= 0; i-- {
+		if c.sent[i].serial == serial {
+			return c.sent[i], true
+		}
+	}
+	return sentCommand{}, false
+}
+
 // asks says of a kind whether a place is the answer to it.
 func asks(k devices.CommandKind) bool { return k == devices.CommandCheck || k == devices.CommandLocate }
 
-// answered takes a general reply of the terminal to something we sent. That it will look for its place is not yet where it is.
+// say has it told how the terminal answered a command.
+func (c *conn) say(command devices.CommandID, r Result, at time.Time) {
+	o, reason := outcomeOf(r)
+	c.g.settled.tell(c.serial, devices.CommandAnswer{Command: command, Outcome: o, Reason: reason, DeviceAt: at})
+}
+
+// answered takes a general reply of the terminal to something we sent. That it will look for its place is not yet where it is: it has
+// the command, and no more.
 func (c *conn) answered(m Message) string {
 	r, f := OpenReply(m.Body)
 	if f != nil {
 		c.g.tracer.refuse(c.serial, f, len(m.Body))
+		return ""
+	}
+	if s, asked := c.findSent(r.Serial); asked && asks(s.kind) && r.Result == Success {
+		c.g.settled.tell(c.serial, devices.CommandAnswer{Command: s.command, Outcome: devices.OutcomeReceived})
 		return ""
 	}
 	s, ok := c.takeSent(r.Serial, func(k devices.CommandKind) bool { return !asks(k) || r.Result != Success })
@@ -169,13 +190,10 @@ func (c *conn) answered(m Message) string {
 		return ""
 	}
 	c.g.metrics.commands.WithLabelValues(commandLabel(s.kind), "answered "+r.Result.String()).Inc()
-	switch r.Result {
-	case Success:
-		c.g.settled.put(s.command, Success)
-		c.g.settled.tell(c.serial, s.command)
-	case Unsupported: // it would say so each time
-		c.g.settled.put(s.command, Unsupported)
+	if r.Result == Success || r.Result == Unsupported { // it would say so each time
+		c.g.settled.put(s.command, r.Result)
 	}
+	c.say(s.command, r.Result, time.Time{})
 	return ""
 }
 
@@ -202,7 +220,7 @@ func (c *conn) found(m Message, t devices.Terminal) string {
 		c.g.metrics.commands.WithLabelValues(commandLabel(s.kind), "answered success").Inc()
 		if s.kind != devices.CommandCheck { // a check is over when the core takes the answer for one; until then it is asked again
 			c.g.settled.put(s.command, Success)
-			c.g.settled.tell(c.serial, s.command)
+			c.say(s.command, Success, l.Time)
 		}
 	} else if asked {
 		c.g.metrics.commands.WithLabelValues(commandLabel(s.kind), "no place").Inc()

@@ -521,6 +521,24 @@ func TestCommands(t *testing.T) {
 	a.send(TerminalReply, AppendReply(nil, Reply{m.Serial, m.ID, Success})) // it will; that is not where it is
 	answer(m.Serial, at(tianmen(), noon.Add(3*time.Second)))
 	mqtttest.Eventually(t, "the place was the answer", func() bool { return slices.Equal(p.commandsDone(), []devices.CommandID{60, 61}) })
+	wait := func(c devices.CommandID, want ...string) {
+		t.Helper()
+		mqtttest.Eventually(t, "it is told what became of a command", func() bool { return slices.Equal(p.saidOf(c), want) })
+	}
+	wait(61, "received", "done")
+	if got := p.said[len(p.said)-1].DeviceAt; !got.Equal(noon.Add(3 * time.Second)) {
+		t.Errorf("done at %v by the terminal's clock", got)
+	}
+	wait(55) // a check: the core says when it is answered
+	wait(70, "unsupported")
+	p.publishCommand(sa, devices.CommandMessage{ID: 62, Kind: devices.CommandInterval, At: noon, Every: time.Minute})
+	m = a.receive()
+	a.send(TerminalReply, AppendReply(nil, Reply{m.Serial, m.ID, Failed}))
+	wait(62, "received refused") // and it is asked again
+	p.publishCommand(sa, devices.CommandMessage{ID: 62, Kind: devices.CommandInterval, At: noon, Every: time.Minute})
+	m = a.receive()
+	a.send(TerminalReply, AppendReply(nil, Reply{m.Serial, m.ID, Success}))
+	wait(62, "received refused", "done")
 	p.publishCommand(sa, devices.CommandMessage{ID: 59, Kind: devices.CommandText, Text: "x", At: noon, Expires: noon})
 	mqtttest.Eventually(t, "everything is counted", func() bool {
 		return p.count("commands_total", "other", "unsupported") == 1 && p.count("commands_total", "text", "expired") == 1 &&

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,7 +37,7 @@ type place struct {
 	mu     sync.Mutex
 	traces []devices.Refused
 	open   map[devices.Serial]string // who may register, and the code for it
-	done   []devices.CommandID
+	said   []devices.CommandAnswer
 	deaf   bool // and will not hear what is done
 }
 
@@ -57,7 +56,7 @@ func newPlaceAt(t *testing.T, kind mqtttest.Kind, change func(*Options)) *place 
 	link := p.broker.Service(topic.GatewayClient("test"))
 	link.URL = "tcp://" + p.line.l.Addr().String()
 	o := Options{Listen: "127.0.0.1:0", Link: link, Terminals: p.terminals, MAC: mqtttest.MAC, Clock: p.clock, Registry: p.metrics,
-		Register: p.register, Quarantine: p.quarantine, Done: p.carriedOut, Makers: func(model string) bool { return model == "known" }}
+		Register: p.register, Quarantine: p.quarantine, Answer: p.answered, Makers: func(model string) bool { return model == "known" }}
 	o.Limits.Login = time.Millisecond
 	if change != nil {
 		change(&o)
@@ -114,21 +113,39 @@ func (p *place) quarantine(_ context.Context, list []devices.Refused) error {
 	return nil
 }
 
-func (p *place) carriedOut(_ context.Context, _ devices.Serial, c devices.CommandID) error {
+func (p *place) answered(_ context.Context, _ devices.Serial, a devices.CommandAnswer) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.deaf {
 		return errors.New("the database is away")
 	}
-	p.done = append(p.done, c)
+	p.said = append(p.said, a)
 	return nil
+}
+
+// saidOf is what was told of a command, in order.
+func (p *place) saidOf(c devices.CommandID) (out []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.said {
+		if a.Command == c {
+			out = append(out, strings.TrimSpace(string(a.Outcome)+" "+a.Reason))
+		}
+	}
+	return out
 }
 
 // commandsDone is what was told of commands carried out.
 func (p *place) commandsDone() []devices.CommandID {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.done)
+	var out []devices.CommandID
+	for _, a := range p.said {
+		if a.Outcome == devices.OutcomeDone {
+			out = append(out, a.Command)
+		}
+	}
+	return out
 }
 
 // traced waits for a trace.

@@ -29,8 +29,9 @@ type Options struct {
 	Register func(ctx context.Context, serial devices.Serial, identity string) (string, error)
 	// Quarantine keeps the traces of what was refused.
 	Quarantine func(ctx context.Context, list []devices.Refused) error
-	// Done is told of a command that the terminal has carried out. It is told again when it failed and the command comes again.
-	Done func(ctx context.Context, serial devices.Serial, command devices.CommandID) error
+	// Answer is told what a terminal said of a command; the device and the time are for it to fill in. It is told again when it failed
+	// and the command comes again.
+	Answer func(ctx context.Context, serial devices.Serial, a devices.CommandAnswer) error
 	// Makers says of a model whether its makers' items are read. nil: of none.
 	Makers func(model string) bool
 
@@ -54,7 +55,7 @@ type Limits struct {
 }
 
 func (o *Options) defaults() error {
-	if o.Listen == "" || o.Terminals == nil || o.MAC == nil || o.Clock == nil || o.Register == nil || o.Quarantine == nil || o.Done == nil {
+	if o.Listen == "" || o.Terminals == nil || o.MAC == nil || o.Clock == nil || o.Register == nil || o.Quarantine == nil || o.Answer == nil {
 		return errors.New("jt808: an option is missing")
 	}
 	if o.Makers == nil {

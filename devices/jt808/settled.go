@@ -14,23 +14,23 @@ const (
 	doneTimeout = 5 * time.Second
 )
 
-// settled remembers how terminals answered commands, so that a command that comes again is not carried out again, and tells of
-// those that were carried out.
+// settled remembers how terminals answered commands, so that a command that comes again is not carried out again, and tells
+// what they answered.
 type settled struct {
 	mu    sync.Mutex
 	by    map[devices.CommandID]Result
 	order []devices.CommandID // a ring
 	next  int
-	queue chan doneCommand
+	queue chan saidCommand
 }
 
-type doneCommand struct {
-	serial  devices.Serial
-	command devices.CommandID
+type saidCommand struct {
+	serial devices.Serial
+	answer devices.CommandAnswer
 }
 
 func newSettled() settled {
-	return settled{by: map[devices.CommandID]Result{}, queue: make(chan doneCommand, doneQueue)}
+	return settled{by: map[devices.CommandID]Result{}, queue: make(chan saidCommand, doneQueue)}
 }
 
 func (s *settled) of(c devices.CommandID) (Result, bool) {
@@ -55,12 +55,23 @@ func (s *settled) put(c devices.CommandID, r Result) {
 	s.by[c] = r
 }
 
-// tell has it told that a command was carried out. With a full queue it is not, and the command comes again.
-func (s *settled) tell(serial devices.Serial, c devices.CommandID) {
+// tell has it told what became of a command. With a full queue it is not, and the command comes again.
+func (s *settled) tell(serial devices.Serial, a devices.CommandAnswer) {
 	select {
-	case s.queue <- doneCommand{serial, c}:
+	case s.queue <- saidCommand{serial, a}:
 	default:
 	}
+}
+
+// outcomeOf is what a general reply means. Only what the terminal never can is not tried again.
+func outcomeOf(r Result) (o devices.CommandOutcome, reason string) {
+	switch r {
+	case Success:
+		return devices.OutcomeDone, ""
+	case Unsupported:
+		return devices.OutcomeUnsupported, ""
+	}
+	return devices.OutcomeReceived, devices.ReasonRefused
 }
 
 func (s *settled) run(g *Gateway) {
@@ -70,9 +81,9 @@ func (s *settled) run(g *Gateway) {
 			return
 		case d := <-s.queue:
 			ctx, cancel := context.WithTimeout(g.ctx, doneTimeout)
-			if err := g.o.Done(ctx, d.serial, d.command); err != nil {
+			if err := g.o.Answer(ctx, d.serial, d.answer); err != nil {
 				g.metrics.untold.Inc()
-				g.o.Log.Warn("a command that was carried out is not recorded so; it will come again", "serial", string(d.serial), "err", err)
+				g.o.Log.Warn("what a terminal said of a command is not recorded; the command will come again", "serial", string(d.serial), "err", err)
 			}
 			cancel()
 		}

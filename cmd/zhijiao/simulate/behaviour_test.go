@@ -240,3 +240,63 @@ func TestAPlanIsDrawnAsAsked(t *testing.T) {
 		}
 	}
 }
+
+// A device that is told something does it once, and says so each time; what it cannot do it says as well.
+func TestDevicesCarryOutCommands(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	o.Misdeeds = nil
+	w, err := simulate.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := o.Start.Add(10 * time.Minute)
+	var band, phone devices.Serial
+	for _, m := range w.Step(at) {
+		if m.Kind == devices.KindFix {
+			band = m.Serial
+		}
+	}
+	for m := range w.All(at.Add(24 * time.Hour)) {
+		if m.Kind == devices.KindCheckIn {
+			phone, at = m.Serial, m.At
+			break
+		}
+	}
+	if band == "" || phone == "" {
+		t.Fatal("nobody speaks")
+	}
+	tell := func(serial devices.Serial, id devices.CommandID, kind devices.CommandKind) {
+		w.Tell(serial, devices.CommandMessage{ID: id, Kind: kind, At: at, Expires: at.Add(time.Hour), Every: 10 * time.Second}, at)
+	}
+	tell(band, 1, devices.CommandInterval)
+	tell(band, 2, devices.CommandLocate)
+	tell(band, 2, devices.CommandLocate)
+	tell(phone, 3, devices.CommandInterval)
+	tell(phone, 4, devices.CommandText)
+	tell(band, 5, "sing")
+	w.Tell(band, devices.CommandMessage{ID: 6, Kind: devices.CommandVibrate, Expires: at}, at) // too late
+	said := map[devices.CommandID][]devices.CommandOutcome{}
+	places, fixes := 0, 0
+	for m := range w.All(at.Add(5 * time.Minute)) {
+		for _, o := range m.Observations {
+			if m.Serial == band && o.Command == 0 {
+				fixes++
+			}
+			if o.Command == 0 {
+				continue
+			}
+			said[o.Command] = append(said[o.Command], o.Outcome)
+			if o.Place != nil {
+				places++
+			}
+		}
+	}
+	want := map[devices.CommandID][]devices.CommandOutcome{1: {"done"}, 2: {"done", "done"}, 3: {"unsupported"}, 4: {"done"}, 5: {"unsupported"}}
+	if !reflect.DeepEqual(said, want) || places != 1 {
+		t.Errorf("%v, %d places", said, places)
+	}
+	if fixes < 25 {
+		t.Errorf("%d reports in 5 minutes at one in 10 s", fixes)
+	}
+}

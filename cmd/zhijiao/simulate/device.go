@@ -77,6 +77,8 @@ type device struct {
 	jumped  time.Time
 	answers []answer // demands to be answered, by time
 	demands uint64
+	every   time.Duration                                // of its reports, where it was told; 0: as everybody's
+	carried map[devices.CommandID]devices.CommandOutcome // what it was told, and what that came to
 
 	skew    time.Duration // its clock less the world's
 	coarse  bool
@@ -87,8 +89,9 @@ type device struct {
 }
 
 type answer struct {
-	at    time.Time
-	check id.Check
+	at      time.Time
+	check   id.Check
+	command devices.CommandMessage // instead of a check; zero: none
 }
 
 // What misdeeds do to a device.

@@ -27,9 +27,27 @@ func (w *World) Demand(serial devices.Serial, check id.Check, at time.Time) {
 	}
 	d.demands++
 	r := rand.New(rand.NewPCG(w.people[d.person].seed^0xa115, d.demands))
-	d.answers = append(d.answers, answer{at.Add(40*time.Second + time.Duration(r.Int64N(int64(3*time.Minute)))).UTC().Truncate(time.Second), check})
-	sort.Slice(d.answers, func(a, b int) bool { return d.answers[a].at.Before(d.answers[b].at) })
+	w.plan(d, answer{at: at.Add(40*time.Second + time.Duration(r.Int64N(int64(3*time.Minute)))).UTC().Truncate(time.Second), check: check})
+}
+
+func (w *World) plan(d *device, a answer) {
+	d.answers = append(d.answers, a)
+	sort.SliceStable(d.answers, func(a, b int) bool { return d.answers[a].at.Before(d.answers[b].at) })
 	w.queue.moved(d)
+}
+
+// Tell tells a device something other than a check. It does it within seconds and says so, or that it cannot; it does it once, and says so
+// each time it is told.
+func (w *World) Tell(serial devices.Serial, m devices.CommandMessage, at time.Time) {
+	d, ok := w.bySerial[serial]
+	if !ok || m.Kind == devices.CommandCheck || !at.Before(m.Expires) {
+		return
+	}
+	takes := 2 * time.Second
+	if m.Kind == devices.CommandLocate {
+		takes = 20 * time.Second // to find satellites
+	}
+	w.plan(d, answer{at: at.Add(takes).UTC().Truncate(time.Second), command: m})
 }
 
 // speak lets one device do what it is due for, which may be to say nothing.
@@ -38,6 +56,9 @@ func (w *World) speak(d *device) []Message {
 	if len(d.answers) > 0 && d.answers[0].at.Equal(t) {
 		a := d.answers[0]
 		d.answers = d.answers[1:]
+		if a.command.ID != 0 {
+			return w.carryOut(d, t, a.command)
+		}
 		return w.answer(d, t, a.check)
 	}
 	if d.wristband {
@@ -71,9 +92,51 @@ func (w *World) answer(d *device, t time.Time, check id.Check) []Message {
 	return d.send(t, o, 1)
 }
 
+// carryOut does what a device was told, and says what became of it.
+func (w *World) carryOut(d *device, t time.Time, m devices.CommandMessage) []Message {
+	if d.off || d.under(t, switchedOff, gasping) != nil {
+		return nil
+	}
+	outcome, again := d.carried[m.ID]
+	if !again {
+		outcome = devices.OutcomeDone
+		switch m.Kind {
+		case devices.CommandText, devices.CommandVibrate:
+		case devices.CommandLocate:
+			if d.under(t, blind) != nil {
+				outcome = devices.OutcomeFailed
+			}
+		case devices.CommandInterval:
+			if !d.wristband { // a phone reports when its person does
+				outcome = devices.OutcomeUnsupported
+				break
+			}
+			d.every = m.Every
+			d.next = t.Add(d.every)
+		default:
+			outcome = devices.OutcomeUnsupported
+		}
+		if d.carried == nil {
+			d.carried = map[devices.CommandID]devices.CommandOutcome{}
+		}
+		d.carried[m.ID] = outcome
+	}
+	var o devices.Observation
+	if m.Kind == devices.CommandLocate && outcome == devices.OutcomeDone && !again {
+		o = d.observe(&w.people[d.person], t, devices.KindFix)
+	} else {
+		o = d.say(t, devices.KindStatus)
+	}
+	o.Command, o.Outcome = m.ID, outcome
+	return d.send(t, o, 1)
+}
+
 // wristband is a fix an interval; a few are lost, and sometimes the network is away for minutes and they come at once.
 func (w *World) wristband(d *device, t time.Time) []Message {
 	d.next = t.Add(w.opts.Interval)
+	if d.every > 0 {
+		d.next = t.Add(d.every)
+	}
 	at := t.Truncate(time.Second)
 	if e := d.under(t, switchedOff, gasping); e != nil {
 		return d.die(t, at, e)
