@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"zhijiao/alerts"
 	"zhijiao/devices"
@@ -96,6 +97,16 @@ type countView struct {
 	N       int64           `json:"n"`
 }
 
+// sourceView is how far the data of a source has come.
+type sourceView struct {
+	Source     string     `json:"source"` // wire and class
+	Devices    int        `json:"devices"`
+	ObservedAt *time.Time `json:"observed_at"` // the newest; null: never
+	Lag        int        `json:"lag_s"`
+	Limit      int        `json:"limit_s"`
+	Stale      bool       `json:"stale"`
+}
+
 // accounting is what became of every observation; it is about devices, not people, and the same for everybody.
 func (s *Server) accounting(w http.ResponseWriter, r *request) error {
 	counts, err := devices.LoadCounts(r.Context(), s.Pool)
@@ -106,6 +117,17 @@ func (s *Server) accounting(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	sources, err := devices.LoadSources(r.Context(), s.Pool, s.Clock.Now())
+	if err != nil {
+		return err
+	}
+	from := make([]sourceView, len(sources))
+	for i, x := range sources {
+		from[i] = sourceView{Source: x.Source, Devices: x.Devices, Limit: int(x.Limit / time.Second), Stale: !x.StaleSince.IsZero()}
+		if !x.ObservedAt.IsZero() {
+			from[i].ObservedAt, from[i].Lag = &x.ObservedAt, int(x.Lag/time.Second)
+		}
+	}
 	rows := []countView{}
 	for k, n := range counts {
 		rows = append(rows, countView{k.Kind, k.Outcome, k.Reason, n})
@@ -113,6 +135,6 @@ func (s *Server) accounting(w http.ResponseWriter, r *request) error {
 	slices.SortFunc(rows, func(a, b countView) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Outcome, b.Outcome), cmp.Compare(a.Reason, b.Reason))
 	})
-	writeJSON(w, http.StatusOK, map[string]any{"rows": rows, "open": counts.Open(), "gaps": gaps})
+	writeJSON(w, http.StatusOK, map[string]any{"rows": rows, "open": counts.Open(), "gaps": gaps, "sources": from})
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"zhijiao/devices"
 	"zhijiao/geofence"
 )
 
@@ -22,7 +23,8 @@ type health struct {
 	mu      sync.Mutex
 	at      time.Time
 	checks  map[string]string
-	missing []int // years whose days off are not recorded although rules go by them
+	missing []int    // years whose days off are not recorded although rules go by them
+	stale   []string // sources whose data is out of step
 }
 
 // examine returns what each check says, "ok" when all is well. Many who ask at once wait for one examination.
@@ -33,6 +35,7 @@ func (s *Server) examine(ctx context.Context) map[string]string {
 		ctx := context.WithoutCancel(ctx)
 		var wg sync.WaitGroup
 		wg.Go(func() { s.health.missing = s.missingCalendars(ctx) })
+		wg.Go(func() { s.health.stale = s.staleSources(ctx) })
 		s.health.checks = s.runChecks(ctx)
 		wg.Wait()
 		s.health.at = time.Now()
@@ -45,6 +48,25 @@ func (s *Server) missing() []int {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
 	return s.health.missing
+}
+
+// stale is the sources that examine found out of step.
+func (s *Server) stale() []string {
+	s.health.mu.Lock()
+	defer s.health.mu.Unlock()
+	return s.health.stale
+}
+
+// staleSources looks which sources are out of step; while the database is away, those of the last look.
+func (s *Server) staleSources(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	list, err := devices.StaleSources(ctx, s.Pool)
+	if err != nil {
+		s.Log.Debug("it could not be read which sources are out of step", "err", err) // the check of the database says so aloud
+		return s.health.stale
+	}
+	return list
 }
 
 // setMissing tells at once what a change made of it.
@@ -70,12 +92,16 @@ func (s *Server) missingCalendars(ctx context.Context) []int {
 }
 
 // warnings are what is to be done although everything works.
-func warnings(missing []int) map[string]string {
-	if len(missing) == 0 {
-		return nil
+func warnings(missing []int, stale []string) map[string]string {
+	out := map[string]string{}
+	if len(missing) > 0 {
+		years := strings.Trim(fmt.Sprint(missing), "[]")
+		out["calendar"] = "rules go by the days off of " + years + ", which are not recorded: Saturdays and Sundays are taken for the only ones"
 	}
-	years := strings.Trim(fmt.Sprint(missing), "[]")
-	return map[string]string{"calendar": "rules go by the days off of " + years + ", which are not recorded: Saturdays and Sundays are taken for the only ones"}
+	if len(stale) > 0 {
+		out["sources"] = "data is out of step, nothing new comes from: " + strings.Join(stale, ", ")
+	}
+	return out
 }
 
 // runChecks runs every check at once.
@@ -122,7 +148,7 @@ func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 		status, code = "degraded", http.StatusServiceUnavailable
 	}
 	answer := map[string]any{"status": status, "checks": checks}
-	if w := warnings(s.missing()); w != nil {
+	if w := warnings(s.missing(), s.stale()); len(w) > 0 {
 		answer["warnings"] = w // no 503: the program does what it can
 	}
 	writeJSON(w, code, answer)

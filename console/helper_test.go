@@ -320,9 +320,10 @@ func (b *bench) at(t *testing.T, s id.Subject, lon, lat float64, fixAt time.Time
 
 // message is any frame of the websocket.
 type message struct {
-	Missing []int  `json:"missing_calendars"`
-	Type    string `json:"type"`
-	Pos     int64  `json:"pos"`
+	Missing []int    `json:"missing_calendars"`
+	Stale   []string `json:"stale_sources"`
+	Type    string   `json:"type"`
+	Pos     int64    `json:"pos"`
 	Alerts  []struct {
 		ID      int64  `json:"id"`
 		Version int    `json:"version"`

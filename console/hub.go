@@ -55,7 +55,8 @@ type hub struct {
 	heard    map[id.Org]time.Time // never changed: replaced
 	lag      time.Duration
 	examined []string
-	missing  []int // calendars
+	missing  []int    // calendars
+	stale    []string // sources
 }
 
 // beat says once a second that the stream lives, and what does not.
@@ -68,6 +69,7 @@ type beat struct {
 	LagS     float64    `json:"lag_s"`
 	Degraded []string   `json:"degraded"`
 	Missing  []int      `json:"missing_calendars"` // years whose days off are not recorded although rules go by them
+	Stale    []string   `json:"stale_sources"`     // whose data is out of step
 	n        int64
 	heard    map[id.Org]time.Time
 }
@@ -250,11 +252,11 @@ func (h *hub) tell(context.Context) {
 	clock := h.s.clockView()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	stale := time.Since(h.lookedAt)
+	since := time.Since(h.lookedAt)
 	b := beat{Type: "beat", Now: clock.Now, Clock: clock, Pos: h.pos, heard: h.heard, LagS: h.lag.Seconds(),
-		Degraded: append([]string{}, h.examined...), Missing: append([]int{}, h.missing...), n: h.beat.n + 1}
-	if !h.lookedAt.IsZero() && stale > staleAfter {
-		b.LagS = max(b.LagS, stale.Seconds())
+		Degraded: append([]string{}, h.examined...), Missing: append([]int{}, h.missing...), Stale: append([]string{}, h.stale...), n: h.beat.n + 1}
+	if !h.lookedAt.IsZero() && since > staleAfter {
+		b.LagS = max(b.LagS, since.Seconds())
 		if !slices.Contains(b.Degraded, "database") {
 			b.Degraded = append(b.Degraded, "database")
 		}
@@ -264,8 +266,8 @@ func (h *hub) tell(context.Context) {
 }
 
 func (h *hub) examine(ctx context.Context) {
-	names, missing := degraded(h.s.examine(ctx), h.s.Health), h.s.missing()
+	names, missing, stale := degraded(h.s.examine(ctx), h.s.Health), h.s.missing(), h.s.stale()
 	h.mu.Lock()
-	h.examined, h.missing = names, missing
+	h.examined, h.missing, h.stale = names, missing, stale
 	h.mu.Unlock()
 }

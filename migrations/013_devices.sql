@@ -20,7 +20,20 @@ ALTER TABLE command ADD CONSTRAINT command_end CHECK ((ended_at IS NULL) = (stat
 CREATE INDEX command_silent ON command (device_id) WHERE silent;
 CREATE INDEX command_device ON command (device_id, command_id);
 
+-- How far the data of each source has come: a wire and a class of device. Domain time.
+CREATE TABLE source_watermark (
+    source_id   bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source      text        NOT NULL UNIQUE,
+    devices     integer     NOT NULL,                                 -- bound now
+    observed_at timestamptz,                                          -- the newest that was observed; never goes back, never ahead of its receipt
+    heard_at    timestamptz,                                          -- when something was received last
+    limit_s     integer     NOT NULL CHECK (limit_s > 0),             -- older data than this is not in step
+    stale_since timestamptz,                                          -- when that was told; NULL: it is in step
+    version     integer     NOT NULL DEFAULT 0                        -- of what was told
+);
+
 ---- create above / drop below ----
+DROP TABLE source_watermark;
 DROP INDEX command_device, command_silent;
 DELETE FROM command c WHERE kind = 'interval' AND NOT EXISTS (SELECT FROM check_demand d WHERE d.command_id = c.command_id);
 ALTER TABLE command DROP CONSTRAINT command_end, DROP CONSTRAINT command_kind_check,

@@ -27,6 +27,9 @@ const (
 	selfTest = 60 * time.Second
 	// sweepEvery is how often what has been kept long enough is removed.
 	sweepEvery = time.Minute
+	// sourcesHold is how long sources are not judged because messages wait that have not been read: far less than the quarter of an
+	// hour within which it is to be told.
+	sourcesHold = 5 * time.Minute
 	// notByItself is longer than any rehearsal: who steps it says when the past is to be derived again.
 	notByItself = 1000 * time.Hour
 )
@@ -50,7 +53,7 @@ func (a *App) startCore(ctx context.Context) error {
 	}
 	a.work = newBackground(a.fail)
 	a.stops.push("core", a.work.stop)
-	a.registry.MustRegister(devices.NewCollector(a.pool, a.log), geofence.NewCalendarCollector(a.pool, a.clock, a.log))
+	a.registry.MustRegister(devices.NewCollector(a.pool, a.log), devices.NewSourceCollector(a.pool, a.clock.Now, a.log), geofence.NewCalendarCollector(a.pool, a.clock, a.log))
 	a.work.run("timers", engine.Run)
 	tail := alerts.NewTail(a.pool, a.listener, a.clock, a.log, ledger.NewMetrics(a.registry), alerts.NewMetrics(a.registry))
 	a.work.run("alerts", tail.Run)
@@ -77,6 +80,7 @@ func (a *App) hears() bool {
 func (a *App) sweep(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
+	var waiting time.Time // machine time since which messages wait
 	for {
 		if n, err := devices.PurgeQuarantine(ctx, a.pool, a.clock.Now()); err != nil {
 			if ctx.Err() == nil {
@@ -86,6 +90,14 @@ func (a *App) sweep(ctx context.Context) error {
 			a.log.Info("swept the quarantine", "removed", n)
 		}
 		a.tellGaps(ctx)
+		if !a.backlog() {
+			waiting = time.Time{}
+		} else if waiting.IsZero() {
+			waiting = time.Now()
+		}
+		if waiting.IsZero() || time.Since(waiting) >= sourcesHold {
+			a.watchSources(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -106,6 +118,28 @@ func (a *App) tellGaps(ctx context.Context) {
 		a.log.Warn("it was not looked what is missing of devices, it will be tried again", "err", err)
 	case err == nil && n > 0:
 		a.log.Warn("sequences of devices never arrived: zhijiao device gaps lists them", "devices", n)
+	}
+}
+
+// watchSources tells of sources whose data is older than the limit, and of those that are in step again (R46).
+func (a *App) watchSources(ctx context.Context) {
+	var told []devices.Source
+	err := pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) (err error) {
+		told, err = devices.WatchSources(ctx, tx, a.clock.Now(), time.Duration(a.cfg.SourcesLimit)*time.Minute)
+		return err
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			a.log.Warn("it was not looked how old the data of sources is, it will be tried again", "err", err)
+		}
+		return
+	}
+	for _, s := range told {
+		if s.StaleSince.IsZero() {
+			a.log.Info("the data of a source is in step again", "source", s.Source)
+		} else {
+			a.log.Warn("the data of a source is out of step: nothing newer came", "source", s.Source, "devices", s.Devices, "behind", s.Lag.Round(time.Second))
+		}
 	}
 }
 

@@ -18,6 +18,8 @@ type Config struct {
 	JT808    JT808
 	Broker   Broker
 	Log      Log
+
+	SourcesLimit int // minutes
 }
 
 // Database says which PostgreSQL and how much of it.
@@ -123,6 +125,7 @@ func Keys() []Key {
 		{"broker.sync", "always", "When the embedded broker's store reaches the disk: always (before each acknowledgement) or interval (within a second: faster, survives a crash of the program, not of the machine).", oneOf(func(c *Config) *string { return &c.Broker.Sync }, "always", "interval")},
 		{"broker.partitions", "2", "Ordered streams that ingest reads side by side; a device is always in the same one. It may grow, never shrink: what waits in the others would not be read.", number(func(c *Config) *int { return &c.Broker.Partitions }, 1, 256)},
 		{"broker.mapped", "true", "Whether broker.url maps what devices publish to partitions as the embedded broker does. false (Mosquitto): one session reads everything.", boolean(func(c *Config) *bool { return &c.Broker.Mapped })},
+		{"sources.limit_minutes", "15", "Data of a source (a wire and a class of device) that is older counts as out of step (数据不同步); three of the shortest interval that its devices are expected to report at, where that is longer.", number(func(c *Config) *int { return &c.SourcesLimit }, 1, 1440)},
 		{"log.level", "info", "debug, info, warn or error. Coordinates, names and payloads are logged at none.", level},
 		{"log.format", "text", "text or json, one record a line on standard error.", oneOf(func(c *Config) *string { return &c.Log.Format }, "text", "json")},
 	}

@@ -1,6 +1,6 @@
 // One way to the server: JSON both ways, the session in a cookie, the token against forged requests in a header.
 
-import type { AlertDetail, AccountingRow, AlertPage, Calendar, DeviceGaps, Id, Me, Schedule, Snapshot, Summary, Track, Outage } from './types';
+import type { AlertDetail, AccountingRow, AlertPage, Calendar, DeviceGaps, Source, Id, Me, Schedule, Snapshot, Summary, Track, Outage } from './types';
 
 /** What went wrong, in words the catalogues know. status 0: the server was not reached. */
 export class ApiError extends Error {
@@ -97,5 +97,5 @@ export const api = {
   declareOutage: (body: { scope: string; key: string; note: string }) => post<{ outages: Outage[] }>('/api/outages', body),
   endOutage: (id: Id) => post<{ outages: Outage[] }>(`/api/outages/${id}/end`, {}),
   verifyOutage: (id: Id, subject: Id, note: string) => post<{ outages: Outage[] }>(`/api/outages/${id}/people/${subject}/verify`, { note }),
-  accounting: () => get<{ rows: AccountingRow[]; gaps: DeviceGaps }>('/api/accounting'),
+  accounting: () => get<{ rows: AccountingRow[]; gaps: DeviceGaps; sources: Source[] }>('/api/accounting'),
 };

@@ -231,6 +231,16 @@ export interface DeviceGaps {
   conflicts: number;
 }
 
+/** How far the data of a source (a wire and a class of device) has come. */
+export interface Source {
+  source: string; // 'jt808 wristband'
+  devices: number;
+  observed_at: Instant | null; // of the newest; null: never
+  lag_s: number;
+  limit_s: number;
+  stale: boolean;
+}
+
 export interface NamedDay {
   date: string; // 2026-10-01
   off: boolean; // false: worked although it is a Saturday or Sunday
@@ -281,7 +291,7 @@ export type ServerMessage =
   | { type: 'hello'; pos: number; now: Instant; clock: Clock }
   | { type: 'entries'; pos: number; alerts: Alert[]; zones_changed?: boolean; subjects_changed?: boolean }
   | { type: 'positions'; items: Moved[] }
-  | { type: 'beat'; now: Instant; clock: Clock; pos: number; data_at: Instant | null; lag_s?: number; degraded?: string[] | null; missing_calendars?: number[] | null }
+  | { type: 'beat'; now: Instant; clock: Clock; pos: number; data_at: Instant | null; lag_s?: number; degraded?: string[] | null; missing_calendars?: number[] | null; stale_sources?: string[] | null }
   | { type: 'resync' }
   | { type: 'bye'; reason: string };
 

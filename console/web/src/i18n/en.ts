@@ -43,6 +43,7 @@ const en: typeof zh = {
     stalled: 'Live data stopped at {time} ({age}). The picture is from before; do not rely on it.', reconnecting: 'The connection to the server was lost at {time} ({age}) and is being restored. The picture is from before; do not rely on it.',
     reconnectNow: 'Reconnect now', closed: 'Connected again after {age}: all {n} alert changes of that time are in.', closedNone: 'Connected again after {age}: no alert changed in that time.',
     calendar: 'The days off of {years} are not recorded: rules that go by workdays take Saturdays and Sundays for the only days off.', calendarOpen: 'Record them',
+    sources: 'Data out of step: nothing new for long from {what}. That no alert comes does not mean that these people are where they should be.', sourcesOpen: 'Look',
     degraded: 'Running degraded: {what}.', old: 'No data at all for {age}.', failed: 'Loading failed: {why} Trying again.',
   },
   degraded: { database: 'database', broker: 'device broker', canary: 'self-test of the whole path', ledger: 'ledger', ingest: 'intake', clock: 'clock', alerts: 'alerting', positions: 'positions', ticks: 'timers', lag: 'processing is late', accounting: 'accounting', geofence: 'evaluation' },
@@ -57,6 +58,7 @@ const en: typeof zh = {
     location_lost: 'No location', separated: 'Person and device apart', check_missed: 'Check missed', absent: 'Not there on time', unverified: 'Could not be verified', dwelt: 'Long stay', near: 'Near a protected person', gathered: 'Gathering',
   },
   kindShort: { left_zone: 'Left area', entered_zone: 'Prohibited place', passed_through: 'Passed through', device_silent: 'Offline', check_unanswered: 'Unanswered', strap_opened: 'Strap', low_battery: 'Low battery', power_lost: 'Power lost', location_lost: 'No location', separated: 'Apart', check_missed: 'Check missed', absent: 'Absent', unverified: 'Unverified', dwelt: 'Long stay', near: 'Near', gathered: 'Gathering' },
+  wire: { mqtt: 'MQTT', jt808: 'JT/T 808', osmand: 'OsmAnd', traccar: 'Traccar' },
   channel: { wristband: 'Wristband', phone: 'Phone', none: 'No device' },
   subjectState: { ok: 'Inside', silent: 'Device offline', out: 'Outside', unverifiable: 'Undecidable' },
   method: { gnss: 'Satellite', gps: 'Satellite', wifi: 'Wi-Fi', cell: 'Cell', rf: 'Radio', network: 'Network', unknown: 'Unknown' },
@@ -113,6 +115,7 @@ const en: typeof zh = {
     title: 'Accounting', lead: 'Everything a device said went somewhere: received = stored + withheld by law + rejected + duplicate.', kind: 'Data', received: 'Received', stored: 'Stored', withheld: 'Withheld', rejected: 'Rejected', duplicate: 'Duplicate', reasons: 'Reason', balance: 'Balance',
     ok: 'agrees', differs: 'off by {n}', total: 'Total', none: 'Nothing received yet', count: 'Count', outcome: 'Outcome', refreshed: 'As of {time}', refresh: 'Refresh',
     gaps: '{n} observations of {devices} devices never arrived (missing for 15 minutes although later ones came)', noGaps: 'The sequences of devices are whole: nothing is missing', conflicts: '{n} observations of {devices} devices came again with another content (tampering?): look at these devices',
+    source: 'Source', devices: 'Devices', newest: 'Newest data', limit: 'Limit', step: 'In step', inStep: 'yes', outOfStep: 'no: {age} behind', never: 'never',
   },
   calendar: {
     title: 'Calendar', lead: 'Days off and make-up workdays as the State Council orders them. Schedules that go by workdays and days off follow them.', before: 'Year before', after: 'Year after', missingYear: '{year} missing', missing: 'The days off of {year} are not recorded, and rules go by them: Saturdays and Sundays are taken for the only ones.',

@@ -41,6 +41,7 @@ export default {
     stalled: '实时数据已停止更新，自 {time} 起（{age}）。画面为停止前的状态，请勿据此判断。', reconnecting: '与服务器的连接已中断，自 {time} 起（{age}），正在自动重连。画面为中断前的状态，请勿据此判断。',
     reconnectNow: '立即重连', closed: '连接已恢复：中断 {age}，期间 {n} 条警情变化已全部补齐。', closedNone: '连接已恢复：中断 {age}，期间没有警情变化。',
     calendar: '{years} 年节假日安排尚未录入：按工作日、休息日执行的规则目前只把周六、周日当作休息日。', calendarOpen: '去录入',
+    sources: '数据不同步：{what}长时间没有新的数据。在此期间，不能以没有警情判断这些对象无异常。', sourcesOpen: '查看',
     degraded: '部分功能降级：{what}。', old: '最近 {age} 没有收到任何上报数据。', failed: '数据载入失败：{why}正在自动重试。',
   },
   degraded: { database: '数据库', broker: '设备接入', canary: '全链路自检', ledger: '数据流水', ingest: '数据接收', clock: '时钟', alerts: '警情生成', positions: '位置更新', ticks: '计时判定', lag: '处理延迟', accounting: '数据核对', geofence: '监管判定' },
@@ -55,6 +56,7 @@ export default {
     location_lost: '定位失败', separated: '人机分离', check_missed: '未按时核查', absent: '未按时在场', unverified: '无法核实', dwelt: '长时间停留', near: '接近禁止接触人员', gathered: '聚集',
   },
   kindShort: { left_zone: '越界', entered_zone: '进入禁区', passed_through: '途经禁区', device_silent: '设备离线', check_unanswered: '核查未应答', strap_opened: '拆卸', low_battery: '低电', power_lost: '断电', location_lost: '定位失败', separated: '人机分离', check_missed: '未核查', absent: '未在场', unverified: '无法核实', dwelt: '停留', near: '接近', gathered: '聚集' },
+  wire: { mqtt: 'MQTT', jt808: 'JT/T 808', osmand: 'OsmAnd', traccar: 'Traccar' },
   channel: { wristband: '腕带', phone: '手机', none: '无设备' },
   subjectState: { ok: '正常', silent: '设备离线', out: '在区域外', unverifiable: '无法判定' },
   method: { gnss: '卫星', gps: '卫星', wifi: 'Wi-Fi', cell: '基站', rf: '射频', network: '网络', unknown: '未知' },
@@ -111,6 +113,7 @@ export default {
     title: '数据核对', lead: '设备上报的每一条数据都有去处：收到 = 入库 + 依法不存 + 拒收 + 重复。', kind: '数据', received: '收到', stored: '入库', withheld: '依法不存', rejected: '拒收', duplicate: '重复', reasons: '原因', balance: '核对',
     ok: '相符', differs: '相差 {n}', total: '合计', none: '还没有收到任何数据', count: '条数', outcome: '去向', refreshed: '{time} 的数据', refresh: '刷新',
     gaps: '{devices} 台设备共有 {n} 条数据始终未收到（序号缺失超过 15 分钟，后续数据已到）', noGaps: '设备数据序号连续，没有始终未收到的数据', conflicts: '{devices} 台设备共有 {n} 条数据序号相同而内容不同（疑似篡改），请核查设备',
+    source: '数据来源', devices: '设备数', newest: '最新数据时间', limit: '时限', step: '同步', inStep: '同步', outOfStep: '数据不同步，落后 {age}', never: '从未收到',
   },
   calendar: {
     title: '日历', lead: '国务院办公厅公布的放假与调休安排。按工作日、休息日执行的监管时段以此为准。', before: '上一年', after: '下一年', missingYear: '{year} 未录入', missing: '{year} 年的安排尚未录入，而现行规则要用到它：目前只把周六、周日当作休息日。',

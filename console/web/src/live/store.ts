@@ -33,6 +33,7 @@ export const useLive = defineStore('live', () => {
   const dataAt = ref(NaN); // domain time of the newest observation
   const degraded = ref<string[]>([]);
   const missingCalendars = ref<number[]>([]); // years
+  const staleSources = ref<string[]>([]); // whose data is out of step
   const status = ref<Status>('connecting');
   const silentSince = ref(0); // machine (wall clock) milliseconds since when nothing was heard
   const loaded = ref(false);
@@ -104,6 +105,7 @@ export const useLive = defineStore('live', () => {
         dataAt.value = m.data_at ? Date.parse(m.data_at) : NaN;
         degraded.value = m.degraded ?? [];
         missingCalendars.value = m.missing_calendars ?? [];
+        staleSources.value = m.stale_sources ?? [];
         append(board, m.pos, []); // everything up to there was told before this beat
         break;
       case 'resync':
@@ -265,7 +267,7 @@ export const useLive = defineStore('live', () => {
   });
 
   return {
-    subjects, alerts, zones, orgs, summary, clock, now, dataAt, degraded, missingCalendars, status, silentSince, loaded, failure, gap,
+    subjects, alerts, zones, orgs, summary, clock, now, dataAt, degraded, missingCalendars, staleSources, status, silentSince, loaded, failure, gap,
     movedAt, newest, queue, stale, put, retry,
   };
 });
