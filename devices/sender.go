@@ -142,12 +142,13 @@ func (s *Sender) looks(now time.Time) bool {
 // attempt sends one command and says when it is due again. After a failure the rest of the batch only waits: the broker is
 // away for all of them.
 func (s *Sender) attempt(ctx context.Context, now time.Time, c *dueCommand, skip bool) error {
+	alive := now.Before(c.Expires) && s.o.Clock.Now().Before(c.Expires) // those before it in the batch may have taken their time
 	switch {
 	case c.revoked:
 		c.state, c.reason = CommandFailed, ReasonRevoked
-	case !now.Before(c.Expires) && c.refused:
+	case !alive && c.refused:
 		c.state = CommandFailed
-	case !now.Before(c.Expires):
+	case !alive:
 		c.state = CommandExpired
 	}
 	if c.state != "" {

@@ -168,12 +168,16 @@ func TestCommandsOverMQTT(t *testing.T) {
 	awaitState(t, app, locate, "done")
 	awaitState(t, app, vibrate, "failed unsupported")
 	awaitState(t, app, text, "failed failed")
+	if _, err := run("officer", "add", "--login", "zhao.min", "--name", "赵敏", "--org", "岳口", "--role", "officer"); err != nil {
+		t.Fatal(err)
+	}
+	ask("vibrate", "--by", "zhao.min")
 	list, err := run("device", "commands", "BAND")
-	if err != nil || strings.Count(list, "command line: ") != 5 || strings.Contains(list, "报到") || !strings.Contains(list, "interval 10m0s") {
+	if err != nil || strings.Count(list, "command line: ") != 5 || strings.Count(list, " zhao.min") != 1 || strings.Contains(list, "报到") || !strings.Contains(list, "interval 10m0s") {
 		t.Errorf("%s %v", list, err)
 	}
 	var asked int
-	if err := app.pool.QueryRow(t.Context(), `SELECT count(*) FROM ledger WHERE kind = $1`, devices.KindCommand).Scan(&asked); err != nil || asked != 5 {
+	if err := app.pool.QueryRow(t.Context(), `SELECT count(*) FROM ledger WHERE kind = $1`, devices.KindCommand).Scan(&asked); err != nil || asked != 6 {
 		t.Errorf("%d entries of who asked, %v", asked, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"zhijiao/cmd/zhijiao/simulate"
 	"zhijiao/devices"
 	"zhijiao/devices/jt808"
+	"zhijiao/internal/mqtttest"
 )
 
 // wireTerminal is a JT/T 808 terminal, by its wire alone.
@@ -205,6 +206,47 @@ func TestTerminalToPosition_R35_R38_R39(t *testing.T) {
 		w.send(jt808.TerminalReply, jt808.AppendReply(nil, jt808.Reply{Serial: m.Serial, ID: m.ID, Result: c.result}))
 		awaitState(t, app, list[0], c.want)
 	}
+	// What is asked of a terminal that is away waits for it, and comes when it is heard again; but not what has expired by then.
+	_ = w.net.Close()
+	moveClock(t, app, start.Add(3*time.Minute))
+	list, err = devices.Enqueue(t.Context(), app.pool,
+		devices.NewCommand{Device: device.ID, Kind: devices.CommandText, Text: "过期", At: app.clock.Now(), ExpiresAt: app.clock.Now().Add(time.Minute)},
+		devices.NewCommand{Device: device.ID, Kind: devices.CommandText, Text: "回电", At: app.clock.Now(), ExpiresAt: app.clock.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range list {
+		awaitState(t, app, c, "sent")
+	}
+	moveClock(t, app, start.Add(5*time.Minute))
+	awaitState(t, app, list[0], "expired")
+	w.dial(app.jt808)
+	w.tell(jt808.Authentication, []byte(code), jt808.Success)
+	again := l
+	again.Time = start.Add(5 * time.Minute)
+	w.send(jt808.Report, jt808.AppendLocation(nil, again))
+	mqtttest.Eventually(t, "it was heard", func() bool {
+		var ok bool
+		if err := app.pool.QueryRow(t.Context(), `SELECT heard_at >= $2 FROM device_health JOIN device USING (device_id) WHERE serial = $1`, serial,
+			start.Add(5*time.Minute)).Scan(&ok); err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	})
+	moveClock(t, app, start.Add(5*time.Minute+6*time.Second))
+	for came := false; !came; {
+		m, err := w.receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if came = m.ID == jt808.Text; came {
+			if want := jt808.AppendText(nil, "回电", false, false); string(m.Body) != string(want) {
+				t.Errorf("it is told % x", m.Body)
+			}
+			w.send(jt808.TerminalReply, jt808.AppendReply(nil, jt808.Reply{Serial: m.Serial, ID: m.ID, Result: jt808.Success}))
+		}
+	}
+	awaitState(t, app, list[1], "done")
 	run("device", "revoke", serial)
 	for { // until it is out: the news comes by the ledger
 		if _, err := w.ask(jt808.Heartbeat, nil); err != nil {
