@@ -391,7 +391,7 @@ func TestDecodeAllocationIsBounded(t *testing.T) {
 }
 
 func FuzzDecodeJSON(f *testing.F) {
-	for _, s := range []string{head + good + "]}", head + good + "," + good + "]}", `{"v":1,"obs":[{"at":"2026-11-23T13:59:58"}]}`,
+	for _, s := range []string{head + good + "]}", `{"v":1,"obs":[{"at":"2026-11-23T13:59:58Z","command":5,"outcome":"done"},{"command":5}]}`, head + good + "," + good + "]}", `{"v":1,"obs":[{"at":"2026-11-23T13:59:58"}]}`,
 		`{"v":1,"obs":[{"lon":1e999},null,{"\u006con":"\""}]}`, `{`, `{"v":1,"obs":[[[[[`, "{\"obs\":[\"\xff\"],\"v\":1}"} {
 		f.Add([]byte(s), uint8(0))
 		f.Add([]byte(s), uint8(2))
