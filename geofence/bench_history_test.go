@@ -31,9 +31,9 @@ func TestBenchWhatIf(t *testing.T) {
 			_, err := p.pool.Exec(t.Context(), `SELECT position_partition($1::date)`, noon.AddDate(0, 0, day).Format(time.DateOnly))
 			p.ok(err)
 		}
-		_, err := p.pool.Exec(t.Context(), `INSERT INTO position (subject_id, fix_at, device_id, boot, seq, binding_id, received_at, lon_e7, lat_e7, digest, accuracy_m, method, datum)
-			SELECT $1, $3::timestamptz + n * interval '1 minute', $2, 1, n, b.binding_id, $3::timestamptz + n * interval '1 minute', 1131600000 + (n * 37 % 400), 306500000 + (n * 91 % 400), n, 8, 1, 1
-			FROM generate_series(1, $4) n, binding b WHERE b.subject_id = $1`, s, d, noon, days*24*60)
+		_, err := p.pool.Exec(t.Context(), `INSERT INTO position (subject_id, fix_at, boot, seq, binding_id, received_at, lon_e7, lat_e7, digest, accuracy_m, method, datum)
+			SELECT $1, $3::timestamptz + n * interval '1 minute', 1, n, b.binding_id, $3::timestamptz + n * interval '1 minute', 1131600000 + (n * 37 % 400), 306500000 + (n * 91 % 400), n, 8, 1, 1
+			FROM generate_series(1, $4) n, binding b WHERE b.subject_id = $1 AND b.device_id = $2`, s, d, noon, days*24*60)
 		p.ok(err)
 		_, err = p.pool.Exec(t.Context(), `INSERT INTO subject_state (subject_id, state) VALUES ($1, jsonb_build_object('since', $2::timestamptz))
 			ON CONFLICT (subject_id) DO UPDATE SET state = excluded.state`, s, noon)

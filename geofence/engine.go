@@ -107,6 +107,7 @@ func (e *Engine) Observe(ctx context.Context, b Batch) error {
 		return fmt.Errorf("observe: %w", err)
 	}
 	e.cache.keep(t.subjects)
+	e.cache.keepRadios(t.radios)
 	e.metrics.took("observe", time.Since(start), t.effects)
 	for i := range t.commands {
 		e.metrics.effects.WithLabelValues("command", string(t.commands[i].Outcome)).Inc()

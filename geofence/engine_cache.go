@@ -20,6 +20,7 @@ type cache struct {
 	bindings map[id.Device]*deviceBindings
 	zones    map[zoneKey]*Zone
 	days     map[int64]struct{} // days since 1970 that have a partition
+	radios   radioIDs
 }
 
 type zoneKey struct {
@@ -61,7 +62,7 @@ type keptState struct {
 
 func newCache() *cache {
 	return &cache{subjects: map[id.Subject]*subjectFacts{}, states: map[id.Subject]keptState{}, bindings: map[id.Device]*deviceBindings{},
-		zones: map[zoneKey]*Zone{}, days: map[int64]struct{}{}}
+		zones: map[zoneKey]*Zone{}, days: map[int64]struct{}{}, radios: radioIDs{}}
 }
 
 func put[K comparable, V any](m map[K]V, k K, v V) {

@@ -162,7 +162,7 @@ func TestDerivedPastKeepsWhatWasTaken_R13(t *testing.T) {
 		t.Fatal("nothing was derived")
 	}
 	p.observe(p.fix("P1", noon.Add(5*time.Minute), 0))
-	p.want(1, "position JOIN device USING (device_id) WHERE serial = 'P1'")
+	p.want(1, "position_geom JOIN device USING (device_id) WHERE serial = 'P1'")
 	p.want(1, "observation_count WHERE outcome = 'withheld'")
 }
 

@@ -104,6 +104,7 @@ type taking struct {
 	counts   devices.Counts
 	refused  []devices.Refused
 	rows     rows
+	radios   radioIDs
 	days     map[int64]struct{}
 	effects  []decided
 	scratch  []Effect
@@ -362,7 +363,11 @@ func (t *taking) write(ctx context.Context, tx pgx.Tx) error {
 	if err := noteCompanyLate(ctx, tx, t.rows.earliest()); err != nil {
 		return err
 	}
-	if err := t.rows.insert(ctx, tx); err != nil {
+	var err error
+	if t.radios, err = t.engine.radios(ctx, tx, t.rows.p.radio, t.now); err != nil {
+		return err
+	}
+	if err := t.rows.insert(ctx, tx, t.radios); err != nil {
 		return err
 	}
 	fail.Point(fail.Written)
@@ -370,7 +375,6 @@ func (t *taking) write(ctx context.Context, tx pgx.Tx) error {
 	if err := devices.SaveHeard(ctx, tx, known); err != nil {
 		return err
 	}
-	var err error
 	if t.earliest, err = saveStates(ctx, tx, t.subjects, t.now); err != nil {
 		return err
 	}

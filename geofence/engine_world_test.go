@@ -240,7 +240,7 @@ func (p *place) balanced() devices.Counts {
 			p.Errorf("%d of kind %s counted as stored, %d rows", stored, kind, p.count(table))
 		}
 	}
-	places := p.count("position") - p.count("position JOIN check_in USING (device_id, boot, seq)")
+	places := p.count("position") - p.count("position_geom JOIN check_in USING (device_id, boot, seq)")
 	if stored := c[devices.CountKey{Kind: devices.KindFix, Outcome: devices.Stored}]; int(stored) != places {
 		p.Errorf("%d fixes counted as stored, %d rows", stored, places)
 	}

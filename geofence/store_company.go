@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"zhijiao/devices"
+	"zhijiao/geofence/track"
 	"zhijiao/internal/id"
 )
 
@@ -202,29 +203,40 @@ func readMembers(ctx context.Context, tx pgx.Tx, f *CompanyFacts, relation, org 
 // not zero only those received by then.
 func readSightings(ctx context.Context, q Querier, members []id.Subject, after, until, known time.Time, take func(*Sighting)) error {
 	const mute = OutOfOrder | Impossible | Skewed | Frozen | Detached
-	rows, err := q.Query(ctx, `SELECT p.subject_id, b.class, p.device_id, p.boot, p.seq, p.fix_at, p.lon_e7, p.lat_e7, p.accuracy_m, p.method
-		FROM position p JOIN binding b USING (binding_id) WHERE p.subject_id = ANY ($1) AND p.fix_at > $2 AND p.fix_at <= $3 AND p.flags & $4 = 0
-		AND p.method = ANY ($5) AND ($6::timestamptz IS NULL OR p.received_at <= $6) ORDER BY p.fix_at, p.device_id, p.boot, p.seq`,
-		members, after, until, int16(mute), []int16{int16(devices.MethodGNSS), int16(devices.MethodRF)}, orNull(known))
+	class, err := classesOf(ctx, q, members)
 	if err != nil {
 		return fmt.Errorf("read sightings: %w", err)
 	}
-	var x Sighting
-	var accuracy *float32
-	m := &x.Mark
-	_, err = pgx.ForEachRow(rows, []any{&x.Subject, &x.Class, &m.Device, &m.Boot, &m.Seq, &m.At, &m.LonE7, &m.LatE7, &accuracy, &m.Method}, func() error {
-		m.At, m.Claimed = m.At.UTC(), 0
-		if accuracy != nil {
-			m.Claimed = claimed(float64(*accuracy))
+	in := span{From: after.Add(time.Microsecond), Until: until.Add(time.Microsecond), Known: known}
+	err = readFixes(ctx, q, members, in, func(s id.Subject, f *track.Fix) error {
+		if Flag(f.Flags)&mute != 0 || f.Method != devices.MethodGNSS && f.Method != devices.MethodRF {
+			return nil
 		}
-		one := x
-		take(&one)
+		x := Sighting{Subject: s, Class: class[f.Binding],
+			Mark: Mark{Device: f.Device, Boot: f.Boot, Seq: f.Seq, At: f.At, LonE7: f.LonE7, LatE7: f.LatE7, Method: f.Method}}
+		if f.Accuracy != nil {
+			x.Mark.Claimed = claimed(float64(*f.Accuracy))
+		}
+		take(&x)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read sightings: %w", err)
 	}
 	return nil
+}
+
+// classesOf is the class of device of every binding that subjects ever had.
+func classesOf(ctx context.Context, q Querier, subjects []id.Subject) (map[id.Binding]devices.Class, error) {
+	rows, err := q.Query(ctx, `SELECT binding_id, class FROM binding WHERE subject_id = ANY ($1)`, subjects)
+	if err != nil {
+		return nil, err
+	}
+	out := map[id.Binding]devices.Class{}
+	var b id.Binding
+	var c devices.Class
+	_, err = pgx.ForEachRow(rows, []any{&b, &c}, func() error { out[b] = c; return nil })
+	return out, err
 }
 
 // companyJudged is up to where a rule about several people was judged.

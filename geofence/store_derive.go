@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"zhijiao/devices"
+	"zhijiao/geofence/track"
 	"zhijiao/internal/id"
 )
 
@@ -136,11 +137,15 @@ func moveFlags(ctx context.Context, tx pgx.Tx, s id.Subject, list []moved) error
 	for i, m := range list {
 		at[i], device[i], boot[i], seq[i], flags[i] = m.at, int64(m.device), m.boot, m.seq, int16(m.flags)
 	}
-	_, err := tx.Exec(ctx, `UPDATE position p SET flags = v.flags FROM unnest($2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[])
-		AS v (at, device, boot, seq, flags) WHERE p.subject_id = $1 AND p.fix_at = v.at AND p.device_id = v.device AND p.boot = v.boot AND p.seq = v.seq`,
+	tag, err := tx.Exec(ctx, `UPDATE position p SET flags = v.flags FROM unnest($2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[])
+		AS v (at, device, boot, seq, flags), binding b WHERE p.subject_id = $1 AND p.fix_at = v.at AND p.boot = v.boot AND p.seq = v.seq
+		AND b.binding_id = p.binding_id AND b.device_id = v.device`,
 		s, at, device, boot, seq, flags)
 	if err != nil {
 		return fmt.Errorf("correct flags: %w", err)
+	}
+	if tag.RowsAffected() < int64(len(list)) {
+		return moveFlagsPacked(ctx, tx, s, list)
 	}
 	return nil
 }
@@ -189,20 +194,9 @@ func readPast(ctx context.Context, q Querier, f *Facts, after Front, until, know
 	if err := r.readRest(ctx, q, until, known); err != nil {
 		return fmt.Errorf("read history: %w", err)
 	}
-	rows, err := q.Query(ctx, `SELECT fix_at, device_id, boot, seq, received_at, lon_e7, lat_e7, accuracy_m, method, flags, answers, skew_ms, battery, strap, charging, last_gasp
-		FROM position WHERE subject_id = $1 AND fix_at >= $2 AND ($3::timestamptz IS NULL OR fix_at < $3) AND ($4::timestamptz IS NULL OR received_at <= $4)
-		ORDER BY fix_at, device_id, boot, seq`, f.Subject, after.At, orNull(until), orNull(known))
+	err := readFixes(ctx, q, []id.Subject{f.Subject}, span{after.At, until, known}, func(_ id.Subject, x *track.Fix) error { return r.position(x) })
 	if err != nil {
-		return fmt.Errorf("read history: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := r.position(rows); err != nil {
-			return err
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read history: %w", err)
+		return err
 	}
 	return r.upTo(nil)
 }
@@ -217,15 +211,8 @@ type pastReader struct {
 	checkIns map[heardKey]bool // those that gave a place
 	bound    *BindingFact      // the last one found
 
-	p        Past
-	place    devices.Place
-	lon, lat int32
-	accuracy *float32
-	answers  *int64
-	skew     *int32
-	battery  *int16
-	strap    *int16
-	lastly   *string
+	p     Past
+	place devices.Place
 }
 
 // readRest reads everything but places; it is little.
@@ -238,11 +225,10 @@ func (r *pastReader) readRest(ctx context.Context, q Querier, until, known time.
 		devs, from, to = append(devs, int64(b.Device)), append(from, b.Valid.From), append(to, orNull(b.Valid.Until))
 	}
 	rows, err := q.Query(ctx, `
-		SELECT c.at, c.device_id, c.boot, c.seq, c.received_at, c.answers, 'checkin', EXISTS (SELECT FROM position p WHERE p.subject_id = c.subject_id AND p.fix_at = c.at
-		       AND p.device_id = c.device_id AND p.boot = c.boot AND p.seq = c.seq), c.battery, c.strap, c.charging, c.last_gasp
+		SELECT c.at, c.device_id, c.boot, c.seq, c.received_at, coalesce(c.answers, 0), 'checkin', c.placed, c.battery, c.strap, c.charging, coalesce(c.last_gasp, '')
 		  FROM check_in c WHERE c.subject_id = $1 AND c.at >= $2 AND ($3::timestamptz IS NULL OR c.at < $3) AND ($7::timestamptz IS NULL OR c.received_at <= $7)
 		UNION ALL
-		SELECT s.at, s.device_id, s.boot, s.seq, s.received_at, NULL, 'status', false, s.battery, s.strap, s.charging, s.last_gasp
+		SELECT s.at, s.device_id, s.boot, s.seq, s.received_at, 0, 'status', false, s.battery, s.strap, s.charging, coalesce(s.last_gasp, '')
 		  FROM unnest($4::bigint[], $5::timestamptz[], $6::timestamptz[]) AS b (device, since, until)
 		  JOIN device_status s ON s.device_id = b.device AND s.at >= greatest(b.since, $2) AND (b.until IS NULL OR s.at < b.until)
 		 WHERE ($3::timestamptz IS NULL OR s.at < $3) AND ($7::timestamptz IS NULL OR s.received_at <= $7)
@@ -252,19 +238,16 @@ func (r *pastReader) readRest(ctx context.Context, q Querier, until, known time.
 	}
 	var device id.Device
 	var placed bool
-	var lastly *string
+	var battery, strap *int16
 	var p Past
 	o := &p.Observation
-	_, err = pgx.ForEachRow(rows, []any{&o.At, &device, &o.Boot, &o.Seq, &o.ReceivedAt, &r.answers, &o.Kind, &placed, &r.battery, &r.strap, &o.Health.Charging, &lastly}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&o.At, &device, &o.Boot, &o.Seq, &o.ReceivedAt, &o.Answers, &o.Kind, &placed, &battery, &strap, &o.Health.Charging, &o.Health.LastGasp}, func() error {
 		if placed {
 			r.checkIns[heardKey{device, o.Boot, o.Seq}] = true
 			return nil
 		}
 		one := p
-		r.health(&one)
-		if lastly != nil {
-			one.Observation.Health.LastGasp = *lastly
-		}
+		one.health(battery, strap)
 		if one.Binding = r.binding(device, o.At); one.Binding != nil {
 			r.rest = append(r.rest, one)
 		}
@@ -273,49 +256,41 @@ func (r *pastReader) readRest(ctx context.Context, q Querier, until, known time.
 	return err
 }
 
-// health completes an observation with what was scanned beside it.
-func (r *pastReader) health(p *Past) {
+// health completes an observation with what was read beside it.
+func (p *Past) health(battery, strap *int16) {
 	o := &p.Observation
 	o.At, o.ReceivedAt = o.At.UTC(), o.ReceivedAt.UTC()
-	o.Answers, o.Health.Battery, o.Health.Strap = 0, nil, devices.StrapUnknown
-	if r.answers != nil {
-		o.Answers = id.Check(*r.answers)
+	o.Health.Battery, o.Health.Strap = nil, devices.StrapUnknown
+	if o.Answers != 0 {
 		p.Flags |= Answer
 	}
-	if r.battery != nil {
-		v := int(*r.battery)
+	if battery != nil {
+		v := int(*battery)
 		o.Health.Battery = &v
 	}
-	if r.strap != nil {
-		o.Health.Strap = devices.Strap(*r.strap)
+	if strap != nil {
+		o.Health.Strap = devices.Strap(*strap)
 	}
 }
 
-// position tells one row of position, and before it what is older.
-func (r *pastReader) position(rows pgx.Rows) error {
+// position tells one fix, and before it what is older.
+func (r *pastReader) position(f *track.Fix) error {
 	p, o := &r.p, &r.p.Observation
-	var device id.Device
-	if err := rows.Scan(&o.At, &device, &o.Boot, &o.Seq, &o.ReceivedAt, &r.lon, &r.lat, &r.accuracy, &r.place.Method, &p.Flags, &r.answers, &r.skew,
-		&r.battery, &r.strap, &o.Health.Charging, &r.lastly); err != nil {
-		return fmt.Errorf("read history: %w", err)
-	}
-	r.health(p)
-	o.Health.LastGasp = ""
-	if r.lastly != nil {
-		o.Health.LastGasp = *r.lastly
-	}
-	r.place.Lon, r.place.Lat, r.place.Accuracy = float64(r.lon)/1e7, float64(r.lat)/1e7, 0
-	if r.accuracy != nil {
-		r.place.Accuracy = float64(*r.accuracy)
+	o.At, o.ReceivedAt, o.Boot, o.Seq, o.Answers, p.Flags = f.At, f.ReceivedAt, f.Boot, f.Seq, f.Answers, Flag(f.Flags)
+	p.health(f.Battery, f.Strap)
+	o.Health.Charging, o.Health.LastGasp = f.Charging, f.LastGasp
+	r.place.Method, r.place.Lon, r.place.Lat, r.place.Accuracy = f.Method, float64(f.LonE7)/1e7, float64(f.LatE7)/1e7, 0
+	if f.Accuracy != nil {
+		r.place.Accuracy = float64(*f.Accuracy)
 	}
 	o.Place, o.SentAt, o.Kind = &r.place, time.Time{}, devices.KindFix
-	if r.skew != nil {
-		o.SentAt = o.ReceivedAt.Add(-time.Duration(*r.skew) * time.Millisecond)
+	if f.SkewMS != nil {
+		o.SentAt = o.ReceivedAt.Add(-time.Duration(*f.SkewMS) * time.Millisecond)
 	}
-	if len(r.checkIns) > 0 && r.checkIns[heardKey{device, o.Boot, o.Seq}] {
+	if len(r.checkIns) > 0 && r.checkIns[heardKey{f.Device, o.Boot, o.Seq}] {
 		o.Kind = devices.KindCheckIn
 	}
-	if p.Binding = r.binding(device, o.At); p.Binding == nil {
+	if p.Binding = r.binding(f.Device, o.At); p.Binding == nil {
 		return nil // its binding was corrected since: it speaks for nobody we know
 	}
 	if err := r.upTo(p); err != nil {

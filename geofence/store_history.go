@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"zhijiao/geofence/track"
 	"zhijiao/internal/id"
 )
 
@@ -51,8 +52,19 @@ func begun(ctx context.Context, tx pgx.Tx, s id.Subject) (time.Time, error) {
 // firstHeard is where a subject's history begins: where evaluation did, or at the first observation before.
 func firstHeard(ctx context.Context, tx pgx.Tx, s id.Subject, since time.Time) (time.Time, error) {
 	var first *time.Time
-	if err := tx.QueryRow(ctx, `SELECT least((SELECT min(fix_at) FROM position WHERE subject_id = $1), (SELECT min(at) FROM check_in WHERE subject_id = $1))`, s).Scan(&first); err != nil {
+	var data []byte
+	if err := tx.QueryRow(ctx, `SELECT least((SELECT min(fix_at) FROM position WHERE subject_id = $1), (SELECT min(at) FROM check_in WHERE subject_id = $1)),
+		(SELECT data FROM position_pack WHERE subject_id = $1 ORDER BY hour LIMIT 1)`, s).Scan(&first, &data); err != nil {
 		return since, fmt.Errorf("look where history begins: %w", err)
+	}
+	if data != nil {
+		fixes, err := track.Decode(data)
+		if err != nil {
+			return since, fmt.Errorf("look where history begins: %w", err)
+		}
+		if at := fixes[0].At; first == nil || at.Before(*first) {
+			first = &at
+		}
 	}
 	if first != nil && first.Before(since) {
 		return first.UTC(), nil

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"zhijiao/devices"
+	"zhijiao/geofence/track"
 	"zhijiao/internal/id"
 )
 
@@ -146,24 +147,40 @@ func ReadTrack(ctx context.Context, q Querier, scope id.Org, now time.Time, subj
 	if !may {
 		return nil, ErrNotFound
 	}
-	rows, err := q.Query(ctx, `SELECT p.fix_at, p.received_at, p.device_id, d.class, p.boot, p.seq, p.lon_e7 / 1e7::float8, p.lat_e7 / 1e7::float8,
-			coalesce(p.accuracy_m, 0), coalesce(p.speed_mps, -1), p.method, p.flags, p.battery, coalesce(p.strap, 0), coalesce(p.answers, 0)
-		FROM position p JOIN device d USING (device_id) WHERE p.subject_id = $1 AND p.fix_at >= $2 AND p.fix_at < $3
-		ORDER BY p.fix_at, p.seq LIMIT $4`, int64(subject), from, until, limit)
+	class, err := classesOf(ctx, q, []id.Subject{subject})
 	if err != nil {
 		return nil, fmt.Errorf("read track: %w", err)
 	}
-	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (TrackFix, error) {
-		var f TrackFix
-		err := r.Scan(&f.At, &f.ReceivedAt, &f.Device, &f.Class, &f.Boot, &f.Seq, &f.Lon, &f.Lat, &f.AccuracyM, &f.SpeedMPS, &f.Method, &f.Flags, &f.Battery, &f.Strap, &f.Answers)
-		f.At, f.ReceivedAt = f.At.UTC(), f.ReceivedAt.UTC()
-		return f, err
+	var out []TrackFix
+	err = readFixes(ctx, q, []id.Subject{subject}, span{From: from, Until: until}, func(_ id.Subject, f *track.Fix) error {
+		if len(out) == limit {
+			return errEnough
+		}
+		t := TrackFix{At: f.At, ReceivedAt: f.ReceivedAt, Device: f.Device, Class: class[f.Binding], Boot: f.Boot, Seq: f.Seq, Lon: float64(f.LonE7) / 1e7,
+			Lat: float64(f.LatE7) / 1e7, SpeedMPS: -1, Method: f.Method, Flags: Flag(f.Flags), Answers: f.Answers}
+		if f.Accuracy != nil {
+			t.AccuracyM = float64(*f.Accuracy)
+		}
+		if f.Speed != nil {
+			t.SpeedMPS = float64(*f.Speed)
+		}
+		if f.Battery != nil {
+			battery := int(*f.Battery)
+			t.Battery = &battery
+		}
+		if f.Strap != nil {
+			t.Strap = devices.Strap(*f.Strap)
+		}
+		out = append(out, t)
+		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errEnough) {
 		return nil, fmt.Errorf("read track: %w", err)
 	}
 	return out, nil
 }
+
+var errEnough = errors.New("as many as were asked for")
 
 // Recorded is a violation as it is kept, with its evidence.
 type Recorded struct {

@@ -30,7 +30,8 @@ type positionColumns struct {
 	flags, method, datum                []int16
 	satellites, battery, strap, signal  []*int16
 	charging                            []*bool
-	cell, operator, sim, lastly         []*string
+	radio                               []radio
+	lastly                              []*string
 }
 
 type checkInColumns struct {
@@ -38,6 +39,7 @@ type checkInColumns struct {
 	at, receivedAt                      []time.Time
 	answers                             []*int64
 	result                              []string
+	placed                              []bool
 	battery, strap                      []*int16
 	charging                            []*bool
 	lastly                              []*string
@@ -93,8 +95,7 @@ func (r *rows) position(o *devices.Observation, k *devices.Known, b *BindingFact
 	h := &o.Health
 	c.satellites, c.battery = append(c.satellites, small(satellites)), append(c.battery, small(h.Battery))
 	c.strap, c.signal, c.charging = append(c.strap, strap(h.Strap)), append(c.signal, small(h.Signal)), append(c.charging, h.Charging)
-	c.cell, c.operator, c.sim = append(c.cell, text(h.Cell)), append(c.operator, text(h.Operator)), append(c.sim, text(h.SIM))
-	c.lastly = append(c.lastly, text(h.LastGasp))
+	c.radio, c.lastly = append(c.radio, radio{h.Operator, h.Cell, h.SIM}), append(c.lastly, text(h.LastGasp))
 }
 
 func (r *rows) checkIn(o *devices.Observation, k *devices.Known, b *BindingFact, answers bool) {
@@ -102,7 +103,7 @@ func (r *rows) checkIn(o *devices.Observation, k *devices.Known, b *BindingFact,
 	c.device, c.boot, c.seq = append(c.device, int64(k.ID)), append(c.boot, o.Boot), append(c.seq, o.Seq)
 	c.subject, c.binding = append(c.subject, int64(b.Subject)), append(c.binding, int64(b.ID))
 	c.at, c.receivedAt = append(c.at, o.At), append(c.receivedAt, o.ReceivedAt)
-	c.answers, c.result = append(c.answers, answer(o, answers)), append(c.result, o.Result)
+	c.answers, c.result, c.placed = append(c.answers, answer(o, answers)), append(c.result, o.Result), append(c.placed, o.Place != nil)
 	h := &o.Health
 	c.battery, c.strap = append(c.battery, small(h.Battery)), append(c.strap, strap(h.Strap))
 	c.charging, c.lastly = append(c.charging, h.Charging), append(c.lastly, text(h.LastGasp))
@@ -159,8 +160,9 @@ func text(s string) *string {
 	return &s
 }
 
-// insert adds the rows. Their number was told as stored already; a row that is there makes it wrong, and errHeard.
-func (r *rows) insert(ctx context.Context, tx pgx.Tx) error {
+// insert adds the rows. Their number was told as stored already; a row that is there makes it wrong, and errHeard. Nobody else
+// can store what a device of the batch said: the devices are locked.
+func (r *rows) insert(ctx context.Context, tx pgx.Tx, radios radioIDs) error {
 	var b pgx.Batch
 	var want []int
 	add := func(n int, sql string, args ...any) {
@@ -170,19 +172,21 @@ func (r *rows) insert(ctx context.Context, tx pgx.Tx) error {
 		}
 	}
 	p, c, s := &r.p, &r.c, &r.s
-	add(len(p.subject), `INSERT INTO position (subject_id, fix_at, device_id, boot, seq, binding_id, received_at, answers, lon_e7, lat_e7, digest,
-			accuracy_m, speed_mps, skew_ms, flags, method, datum, satellites, battery, strap, signal_dbm, charging, cell, operator, sim, last_gasp)
-		SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[],
-			$8::bigint[], $9::int[], $10::int[], $11::int[], $12::real[], $13::real[], $14::int[], $15::smallint[], $16::smallint[], $17::smallint[],
-			$18::smallint[], $19::smallint[], $20::smallint[], $21::smallint[], $22::boolean[], $23::text[], $24::text[], $25::text[], $26::text[])
-		ON CONFLICT DO NOTHING`,
-		p.subject, p.fixAt, p.device, p.boot, p.seq, p.binding, p.receivedAt, p.answers, p.lonE7, p.latE7, p.digest, p.accuracy, p.speed, p.skew,
-		p.flags, p.method, p.datum, p.satellites, p.battery, p.strap, p.signal, p.charging, p.cell, p.operator, p.sim, p.lastly)
-	add(len(c.device), `INSERT INTO check_in (device_id, boot, seq, subject_id, binding_id, at, received_at, answers, result, battery, strap, charging, last_gasp)
+	add(len(p.subject), `INSERT INTO position (subject_id, fix_at, boot, seq, binding_id, received_at, answers, lon_e7, lat_e7, digest,
+			accuracy_m, speed_mps, skew_ms, flags, method, datum, satellites, battery, strap, signal_dbm, charging, radio_id, last_gasp)
+		SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[],
+			$7::bigint[], $8::int[], $9::int[], $10::int[], $11::real[], $12::real[], $13::int[], $14::smallint[], $15::smallint[], $16::smallint[],
+			$17::smallint[], $18::smallint[], $19::smallint[], $20::smallint[], $21::boolean[], $22::bigint[], $23::text[])
+			AS v (subject_id, fix_at, boot, seq, binding_id)
+		 WHERE NOT EXISTS (SELECT FROM position o WHERE o.subject_id = v.subject_id AND o.fix_at = v.fix_at AND o.boot = v.boot AND o.seq = v.seq
+			AND o.binding_id = v.binding_id OFFSET 0)`, // OFFSET: look for each in the index, whatever the statistics say
+		p.subject, p.fixAt, p.boot, p.seq, p.binding, p.receivedAt, p.answers, p.lonE7, p.latE7, p.digest, p.accuracy, p.speed, p.skew,
+		p.flags, p.method, p.datum, p.satellites, p.battery, p.strap, p.signal, p.charging, radios.of(p.radio), p.lastly)
+	add(len(c.device), `INSERT INTO check_in (device_id, boot, seq, subject_id, binding_id, at, received_at, answers, result, placed, battery, strap, charging, last_gasp)
 		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::timestamptz[], $8::bigint[], $9::text[],
-			$10::smallint[], $11::smallint[], $12::boolean[], $13::text[])
+			$10::boolean[], $11::smallint[], $12::smallint[], $13::boolean[], $14::text[])
 		ON CONFLICT DO NOTHING`,
-		c.device, c.boot, c.seq, c.subject, c.binding, c.at, c.receivedAt, c.answers, c.result, c.battery, c.strap, c.charging, c.lastly)
+		c.device, c.boot, c.seq, c.subject, c.binding, c.at, c.receivedAt, c.answers, c.result, c.placed, c.battery, c.strap, c.charging, c.lastly)
 	add(len(s.device), `INSERT INTO device_status (device_id, boot, seq, at, received_at, battery, strap, signal_dbm, charging, cell, operator, sim, last_gasp)
 		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::smallint[], $7::smallint[],
 			$8::smallint[], $9::boolean[], $10::text[], $11::text[], $12::text[], $13::text[])
@@ -255,8 +259,8 @@ func (h *historyKeys) look(ctx context.Context, tx pgx.Tx, found map[int]uint32)
 	}
 	rows, err := tx.Query(ctx, `WITH v AS MATERIALIZED (SELECT * FROM unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
 			$7::timestamptz[]) AS v (n, kind, subject_id, device_id, boot, seq, at))
-		SELECT n, p.digest FROM v JOIN position p ON p.subject_id = v.subject_id AND p.fix_at = v.at AND p.device_id = v.device_id
-			AND p.boot = v.boot AND p.seq = v.seq
+		SELECT n, p.digest FROM v JOIN position p ON p.subject_id = v.subject_id AND p.fix_at = v.at AND p.boot = v.boot AND p.seq = v.seq
+			JOIN binding b ON b.binding_id = p.binding_id AND b.device_id = v.device_id
 		UNION ALL SELECT n, $8::int FROM v JOIN check_in c ON c.device_id = v.device_id AND c.boot = v.boot AND c.seq = v.seq WHERE kind = 'checkin'
 		UNION ALL SELECT n, $8::int FROM v JOIN device_status s ON s.device_id = v.device_id AND s.boot = v.boot AND s.seq = v.seq WHERE kind = 'status'`,
 		h.n, h.kind, h.subject, h.device, h.boot, h.sequence, h.at, anyDigest)
@@ -273,5 +277,5 @@ func (h *historyKeys) look(ctx context.Context, tx pgx.Tx, found map[int]uint32)
 	if err != nil {
 		return fmt.Errorf("look into history: %w", err)
 	}
-	return nil
+	return h.lookPacked(ctx, tx, found)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/twpayne/go-geom"
 	"github.com/twpayne/go-geom/encoding/ewkb"
 
-	"zhijiao/devices"
+	"zhijiao/geofence/track"
 	"zhijiao/internal/id"
 )
 
@@ -62,17 +62,17 @@ func (s *Store) undecidable(ctx context.Context, scope id.Org, spec ZoneSpec, su
 	}
 	count := newIndecision(z, p, sizeOf(spec.Geometry, spec.RadiusM))
 	// What moves nothing for another reason than its accuracy says nothing about accuracy; what only came late does.
-	rows, err := s.pool.Query(ctx, `SELECT lon_e7 / 1e7::float8, lat_e7 / 1e7::float8, coalesce(accuracy_m, 0)::float8, method FROM position
-		WHERE subject_id = $1 AND fix_at > $2 AND fix_at <= $3 AND flags & $4 = 0`, int64(subject), now.Add(-lookedBack), now, int16(Impossible|Skewed|Frozen|Detached))
-	if err != nil {
-		return Indecision{}, fmt.Errorf("try a zone: %w", err)
-	}
-	var lon, lat, accuracy float64
-	var method devices.Method
-	if _, err := pgx.ForEachRow(rows, []any{&lon, &lat, &accuracy, &method}, func() error {
-		count.add(lon, lat, accuracy, method)
+	err = readFixes(ctx, s.pool, []id.Subject{subject}, span{From: now.Add(-lookedBack), Until: now.Add(time.Microsecond)}, func(_ id.Subject, f *track.Fix) error {
+		if Flag(f.Flags)&(Impossible|Skewed|Frozen|Detached) == 0 {
+			var accuracy float64
+			if f.Accuracy != nil {
+				accuracy = float64(*f.Accuracy)
+			}
+			count.add(float64(f.LonE7)/1e7, float64(f.LatE7)/1e7, accuracy, f.Method)
+		}
 		return nil
-	}); err != nil {
+	})
+	if err != nil {
 		return Indecision{}, fmt.Errorf("try a zone: %w", err)
 	}
 	return count.done(), nil

@@ -34,7 +34,7 @@ type reader struct {
 // handle takes a message from the session into a queue, and does no more. It waits while the queue is full, which holds
 // up the session; past half of AckWait the lane ends it, and the wait ends.
 func (r *reader) handle(ctx context.Context, m mqttlink.Message) {
-	d := delivery{message: m, at: r.Clock.Now(), since: time.Now()}
+	d := delivery{message: m, at: r.Clock.Now().Truncate(time.Millisecond), since: time.Now()}
 	if len(m.Payload) > devices.MaxPayload {
 		d.items, d.message.Payload = openOversized(r.Decode, m, d.at), nil
 	}

@@ -19,9 +19,7 @@ CREATE TABLE partition_lease (
 
 -- What a check-in or a fix said of the device decides as well (strap, power), and so has to be there when the past is judged again.
 ALTER TABLE check_in ADD battery smallint, ADD strap smallint, ADD charging boolean, ADD last_gasp text;
-ALTER TABLE position ADD last_gasp text;
 
 ---- create above / drop below ----
-ALTER TABLE position DROP last_gasp;
 ALTER TABLE check_in DROP battery, DROP strap, DROP charging, DROP last_gasp;
 DROP TABLE partition_lease, ingest_process;

@@ -279,15 +279,15 @@ func (w *faultWorld) settled() faultTally {
 	return w.tally()
 }
 
-const faultRowsSQL = `SELECT count(*) FROM position JOIN device USING (device_id) WHERE serial LIKE 'FAULT-%'`
+const faultRowsSQL = `SELECT count(*) FROM position_geom JOIN device USING (device_id) WHERE serial LIKE 'FAULT-%'`
 
 // tally looks what is there.
 func (w *faultWorld) tally() (c faultTally) {
 	c.acked = w.total()
-	here, different := w.one(faultRowsSQL), w.one(`SELECT count(DISTINCT (serial, boot, seq)) FROM position JOIN device USING (device_id) WHERE serial LIKE 'FAULT-%'`)
+	here, different := w.one(faultRowsSQL), w.one(`SELECT count(DISTINCT (serial, boot, seq)) FROM position_geom JOIN device USING (device_id) WHERE serial LIKE 'FAULT-%'`)
 	c.duplicated = here - different
 	for i, serial := range w.serials {
-		c.lost += w.acked[i].Load() - w.one(`SELECT count(DISTINCT seq) FROM position JOIN device USING (device_id) WHERE serial = $1 AND seq <= $2`, serial, w.acked[i].Load())
+		c.lost += w.acked[i].Load() - w.one(`SELECT count(DISTINCT seq) FROM position_geom JOIN device USING (device_id) WHERE serial = $1 AND seq <= $2`, serial, w.acked[i].Load())
 	}
 	return c
 }

@@ -151,7 +151,7 @@ func TestTerminalToPosition_R35_R38_R39(t *testing.T) {
 		{Kind: devices.KindFix, Outcome: devices.Received}:                               3,
 	})
 	var lon, lat int64
-	if err := app.pool.QueryRow(t.Context(), `SELECT lon_e7, lat_e7 FROM position p JOIN device d USING (device_id) WHERE d.serial = $1`,
+	if err := app.pool.QueryRow(t.Context(), `SELECT lon_e7, lat_e7 FROM position_geom p JOIN device d USING (device_id) WHERE d.serial = $1`,
 		serial).Scan(&lon, &lat); err != nil || lon != 1131600000 || lat != 306500000 {
 		t.Errorf("it stands elsewhere, or not: %v", err)
 	}

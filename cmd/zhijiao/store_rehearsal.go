@@ -83,10 +83,11 @@ func ruled(ctx context.Context, pool *pgxpool.Pool, subject id.Subject, kind geo
 	return there, err
 }
 
-// fixRows is how many fixes of devices are among the positions. What answers a demand is a check-in and not among them.
+// fixRows is how many fixes of devices are among the positions, packed or not; nobody else wears what their people wear. What answers a demand is a check-in and not among them.
 func fixRows(ctx context.Context, pool *pgxpool.Pool, list []id.Device) (n int64, err error) {
-	err = pool.QueryRow(ctx, `SELECT count(*) FROM position p WHERE device_id = ANY($1) AND NOT EXISTS (
-		SELECT FROM check_in c WHERE c.device_id = p.device_id AND c.boot = p.boot AND c.seq = p.seq AND c.subject_id = p.subject_id)`, list).Scan(&n)
+	err = pool.QueryRow(ctx, `SELECT (SELECT count(*) FROM position p JOIN binding b USING (binding_id) WHERE b.device_id = ANY ($1))
+		+ (SELECT coalesce(sum(fixes), 0) FROM position_pack WHERE subject_id IN (SELECT subject_id FROM binding WHERE device_id = ANY ($1)))
+		- (SELECT count(*) FROM check_in WHERE device_id = ANY ($1) AND placed)`, list).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count the rows: %w", err)
 	}
