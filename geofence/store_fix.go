@@ -89,10 +89,16 @@ type owned struct {
 	fix     track.Fix
 }
 
-// readPacks reads the packs that overlap a span, closed: an hour is some hundred bytes.
+// readPacks reads the packs that overlap a span, closed: an hour is some hundred bytes. Of months that were removed there is what
+// belongs to violations.
 func readPacks(ctx context.Context, q Querier, subjects []id.Subject, in span) (*packs, error) {
 	rows, err := q.Query(ctx, `SELECT subject_id, hour, data FROM position_pack WHERE subject_id = ANY ($1) AND hour > $2::timestamptz - interval '24 hours'
-		AND hour + make_interval(hours => hours) > $2 AND ($3::timestamptz IS NULL OR hour < $3) ORDER BY hour, subject_id`, subjects, in.From, orNull(in.Until))
+		   AND hour + make_interval(hours => hours) > $2 AND ($3::timestamptz IS NULL OR hour < $3)
+		UNION
+		SELECT subject_id, hour, data FROM evidence_pack e WHERE subject_id = ANY ($1) AND hour > $2::timestamptz - interval '24 hours'
+		   AND hour + make_interval(hours => hours) > $2 AND ($3::timestamptz IS NULL OR hour < $3)
+		   AND NOT EXISTS (SELECT FROM position_pack p WHERE p.subject_id = e.subject_id AND p.hour = e.hour)
+		ORDER BY hour, subject_id`, subjects, in.From, orNull(in.Until))
 	if err != nil {
 		return nil, fmt.Errorf("read packed history: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"zhijiao/geofence/track"
 	"zhijiao/internal/id"
@@ -244,4 +245,67 @@ func (h *historyKeys) lookPacked(ctx context.Context, tx pgx.Tx, found map[int]u
 		}
 	}
 	return nil
+}
+
+// Unpack makes rows of a packed day again, for those who would rather have them: a day that is asked about a lot, or a database that
+// goes back behind packing.
+func Unpack(ctx context.Context, pool *pgxpool.Pool, day time.Time) error {
+	if err := makeDay(ctx, pool, day); err != nil {
+		return err
+	}
+	e := Engine{cache: newCache()}
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT FROM subject_state WHERE subject_id IN (SELECT subject_id FROM position_pack WHERE hour >= $1 AND hour < $2)
+			ORDER BY subject_id FOR UPDATE`, day, day.AddDate(0, 0, 1)); err != nil {
+			return fmt.Errorf("unpack: lock subjects: %w", err)
+		}
+		rows, err := tx.Query(ctx, `DELETE FROM position_pack WHERE hour >= $1 AND hour < $2 RETURNING subject_id, hour, data`, day, day.AddDate(0, 0, 1))
+		if err != nil {
+			return fmt.Errorf("unpack: %w", err)
+		}
+		list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (p pack, err error) {
+			err = r.Scan(&p.subject, &p.hour, &p.data)
+			return p, err
+		})
+		if err != nil {
+			return fmt.Errorf("unpack: %w", err)
+		}
+		for _, p := range list {
+			fixes, err := track.Decode(p.data)
+			if err != nil {
+				return fmt.Errorf("unpack: subject %d, %s: %w", p.subject, p.hour.UTC().Format(time.RFC3339), err)
+			}
+			if err := e.putFixes(ctx, tx, p.subject, fixes); err != nil {
+				return fmt.Errorf("unpack: subject %d, %s: %w", p.subject, p.hour.UTC().Format(time.RFC3339), err)
+			}
+		}
+		return nil
+	})
+}
+
+// putFixes stores fixes as rows. What they were sent as is not known any more.
+func (e *Engine) putFixes(ctx context.Context, tx pgx.Tx, s id.Subject, fixes []track.Fix) error {
+	list := make([]radio, len(fixes))
+	for i, f := range fixes {
+		list[i] = radio{f.Operator, f.Cell, f.SIM}
+	}
+	radios, err := e.radios(ctx, tx, list, fixes[len(fixes)-1].StoredAt)
+	if err != nil {
+		return err
+	}
+	e.cache.keepRadios(radios)
+	numbers := radios.of(list)
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"position"}, []string{"subject_id", "fix_at", "boot", "seq", "binding_id", "received_at", "stored_at", "answers", "lon_e7",
+		"lat_e7", "digest", "accuracy_m", "speed_mps", "skew_ms", "flags", "method", "datum", "satellites", "battery", "strap", "signal_dbm", "charging", "radio_id", "last_gasp"},
+		pgx.CopyFromSlice(len(fixes), func(i int) ([]any, error) {
+			f := &fixes[i]
+			var answers *int64
+			if f.Answers != 0 {
+				v := int64(f.Answers)
+				answers = &v
+			}
+			return []any{int64(s), f.At, f.Boot, f.Seq, int64(f.Binding), f.ReceivedAt, f.StoredAt, answers, f.LonE7, f.LatE7, int32(anyDigest), f.Accuracy, f.Speed,
+				f.SkewMS, f.Flags, int16(f.Method), int16(f.Datum), f.Satellites, f.Battery, f.Strap, f.Signal, f.Charging, numbers[i], text(f.LastGasp)}, nil
+		}))
+	return err
 }
