@@ -220,3 +220,43 @@ func removeMonth(ctx context.Context, pool *pgxpool.Pool, m packedMonth, now tim
 	return fixes, kept, err
 }
 
+// HistoryPart is a table of history: a day as rows, a month of packs, or the evidence.
+type HistoryPart struct {
+	Name  string
+	Fixes int64
+	Bytes int64 // with its indexes
+}
+
+// HistoryParts lists the tables of history with what they hold and cost.
+func HistoryParts(ctx context.Context, q Querier) ([]HistoryPart, error) {
+	rows, err := q.Query(ctx, `SELECT c.relname, pg_total_relation_size(c.oid) FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+		WHERE i.inhparent IN ('position'::regclass, 'position_pack'::regclass) OR c.oid IN ('evidence_pack'::regclass, 'radio'::regclass) ORDER BY 1`)
+	if err != nil {
+		return nil, fmt.Errorf("list history: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (p HistoryPart, err error) {
+		err = r.Scan(&p.Name, &p.Bytes)
+		return p, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list history: %w", err)
+	}
+	for i := range list {
+		p := &list[i]
+		what := "count(*)"
+		switch {
+		case p.Name == "radio":
+			continue
+		case strings.HasPrefix(p.Name, monthPrefix) || p.Name == "evidence_pack":
+			what = "coalesce(sum(fixes), 0)"
+		}
+		rows, err := q.Query(ctx, "SELECT "+what+" FROM "+pgx.Identifier{p.Name}.Sanitize())
+		if err != nil {
+			return nil, fmt.Errorf("count history: %w", err)
+		}
+		if p.Fixes, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64]); err != nil {
+			return nil, fmt.Errorf("count history: %w", err)
+		}
+	}
+	return list, nil
+}

@@ -266,3 +266,11 @@ func (a *App) startClock(ctx context.Context) error {
 
 // storeDir is where the embedded broker keeps its messages.
 func (a *App) storeDir() string { return filepath.Join(a.cfg.DataDir, "broker") }
+
+// brokerStore is that folder where the broker is ours.
+func brokerStore(cfg *config.Config) string {
+	if cfg.Broker.URL != "" {
+		return ""
+	}
+	return filepath.Join(cfg.DataDir, "broker")
+}

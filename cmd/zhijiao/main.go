@@ -43,7 +43,7 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	addConfigFlags(root)
 	root.AddCommand(
-		newUpCommand(), newServeCommand(), newBrokerCommand(), newMigrateCommand(), newOfficerCommand(), newDeviceCommand(), newZonesCommand(),
+		newUpCommand(), newServeCommand(), newBrokerCommand(), newMigrateCommand(), newOfficerCommand(), newDeviceCommand(), newZonesCommand(), newHistoryCommand(),
 		newCalendarCommand(), newScheduleCommand(),
 		newQuarantineCommand(), newReplayCommand(), newReplayCheckCommand(), newExplainCommand(), newCompareCommand(), newWhatIfCommand(), newSimulateCommand(), newConfigCommand(), newVersionCommand(),
 	)

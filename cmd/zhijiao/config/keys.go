@@ -17,6 +17,7 @@ type Config struct {
 	MQTT     Listener
 	JT808    JT808
 	Broker   Broker
+	History  History
 	Log      Log
 
 	SourcesLimit int // minutes
@@ -63,6 +64,12 @@ type Broker struct {
 	Sync         string
 	Partitions   int
 	Mapped       bool
+}
+
+// History says how long fixes are rows, and how long they are kept.
+type History struct {
+	PackAfterDays int
+	KeepMonths    int
 }
 
 // Log says how much is logged and in which form.
@@ -126,6 +133,8 @@ func Keys() []Key {
 		{"broker.partitions", "2", "Ordered streams that ingest reads side by side; a device is always in the same one. It may grow, never shrink: what waits in the others would not be read.", number(func(c *Config) *int { return &c.Broker.Partitions }, 1, 256)},
 		{"broker.mapped", "true", "Whether broker.url maps what devices publish to partitions as the embedded broker does. false (Mosquitto): one session reads everything.", boolean(func(c *Config) *bool { return &c.Broker.Mapped })},
 		{"sources.limit_minutes", "15", "Data of a source (a wire and a class of device) that is older counts as out of step (数据不同步); three of the shortest interval that its devices are expected to report at, where that is longer.", number(func(c *Config) *int { return &c.SourcesLimit }, 1, 1440)},
+		{"history.pack_after_days", "2", "Days after the end of a day when its fixes are packed: a twentieth of the space, and slower for GIS tools to get at. What comes later still is packed with them.", number(func(c *Config) *int { return &c.History.PackAfterDays }, 1, 3650)},
+		{"history.keep_months", "24", "Whole months after which fixes are removed, except the tracks around violations. No statute gives a number; the policy of the authority does (6 to 24 are usual). 0: never.", number(func(c *Config) *int { return &c.History.KeepMonths }, 0, 1200)},
 		{"log.level", "info", "debug, info, warn or error. Coordinates, names and payloads are logged at none.", level},
 		{"log.format", "text", "text or json, one record a line on standard error.", oneOf(func(c *Config) *string { return &c.Log.Format }, "text", "json")},
 	}
