@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"zhijiao/geofence/track"
+	"zhijiao/internal/fail"
 	"zhijiao/internal/id"
 )
 
@@ -45,6 +46,9 @@ func packDay(ctx context.Context, tx pgx.Tx, subjects []id.Subject, day time.Tim
 	}
 	if err := takePacks(ctx, tx, days, day); err != nil {
 		return 0, nil, err
+	}
+	for range days {
+		fail.Point(fail.Packing)
 	}
 	return fixes, left, putPacks(ctx, tx, days, day)
 }

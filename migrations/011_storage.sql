@@ -24,7 +24,7 @@ ALTER TABLE position DROP CONSTRAINT position_pkey, DROP device_id, DROP operato
 CREATE INDEX position_track ON position (subject_id, fix_at);
 CREATE VIEW position_geom AS
     SELECT p.subject_id, p.fix_at, b.device_id, p.boot, p.seq, p.binding_id, p.received_at, p.stored_at, p.answers, p.accuracy_m, p.speed_mps, p.skew_ms,
-           p.flags, p.method, p.datum, p.satellites, p.battery, p.strap, p.signal_dbm, p.charging, r.operator, r.cell, r.sim, p.last_gasp, p.lon_e7, p.lat_e7,
+           p.flags, p.method, p.datum, p.satellites, p.battery, p.strap, p.signal_dbm, p.charging, nullif(r.operator, '') AS operator, nullif(r.cell, '') AS cell, nullif(r.sim, '') AS sim, p.last_gasp, p.lon_e7, p.lat_e7, p.digest,
            ST_SetSRID(ST_MakePoint(lon_e7 / 1e7::double precision, lat_e7 / 1e7::double precision), 4326) AS geom
       FROM position p JOIN binding b USING (binding_id) LEFT JOIN radio r USING (radio_id);
 

@@ -135,7 +135,7 @@ func TestEveryColumn_R34(t *testing.T) {
 			t.Fatal(err)
 		}
 		lon, lat := devices.ToWGS84(c.datum, 113.1661234, 30.6631567)
-		columns(t, app, "position", "d.serial = $1 AND x.seq = $2", []any{ours, 100 + i}, fmt.Sprintf(`subject_id=%s binding_id=%s boot=12 seq=%d fix_at=%s received_at=%s
+		columns(t, app, "position_geom", "d.serial = $1 AND x.seq = $2", []any{ours, 100 + i}, fmt.Sprintf(`subject_id=%s binding_id=%s boot=12 seq=%d fix_at=%s received_at=%s
 			answers=%s lon_e7=%d lat_e7=%d accuracy_m=8.5 speed_mps=1.25 skew_ms=2000 method=%d datum=%d satellites=9 battery=83 strap=%d signal_dbm=-85 charging=%s
 			cell=460-00-1234-5678 operator=46000 sim=89860012345678901234 last_gasp=%s`, subject, binding, 100+i, at(when), at(10*time.Minute), answered,
 			int(math.Round(lon*1e7)), int(math.Round(lat*1e7)), c.method, c.datum, c.strap, c.charging, c.gasp))
@@ -145,7 +145,7 @@ func TestEveryColumn_R34(t *testing.T) {
 		`Z","lon":113.1661234,"lat":30.6631567,"method":"gnss"}]}`)); err != nil {
 		t.Fatal(err)
 	}
-	columns(t, app, "position", "d.serial = $1 AND x.boot = -1", []any{ours}, `accuracy_m=- speed_mps=- skew_ms=- satellites=- battery=- strap=- signal_dbm=- charging=- cell=- operator=-
+	columns(t, app, "position_geom", "d.serial = $1 AND x.boot = -1", []any{ours}, `accuracy_m=- speed_mps=- skew_ms=- satellites=- battery=- strap=- signal_dbm=- charging=- cell=- operator=-
 		sim=- last_gasp=- answers=-`)
 	const health = `"battery":83,"strap":"case_open","charging":true,"cell":"460-00-1234-5678","operator":"46000","signal":-85,"sim":"8986","last_gasp":"battery"`
 	for kind, more := range map[devices.Kind]string{devices.KindStatus: `"seq":200`, devices.KindCheckIn: `"seq":201,"result":"ok"`} {
@@ -174,11 +174,11 @@ func TestEveryColumn_R34(t *testing.T) {
 			{ID: 0xeb, Value: []byte{0, 6, 0, 0x89, 0xff, 0xff, 0xef, 0xff, 0, 12, 0, 0xb2, 0x89, 0x86, 0, 0x12, 0x34, 0x56, 0x78, 0x90, 0x12, 0x34}}}}
 	w.tell(jt808.Report, jt808.AppendLocation(nil, l), jt808.Success)
 	lon, lat := devices.ToWGS84(devices.GCJ02, 113.166123, 30.663156)
-	columns(t, app, "position", "d.serial = $1", []any{serial808}, fmt.Sprintf(`subject_id=%s binding_id=%s boot=-1 fix_at=%s received_at=%s answers=- accuracy_m=- speed_mps=1.25
+	columns(t, app, "position_geom", "d.serial = $1", []any{serial808}, fmt.Sprintf(`subject_id=%s binding_id=%s boot=-1 fix_at=%s received_at=%s answers=- accuracy_m=- speed_mps=1.25
 		method=1 datum=%d satellites=9 battery=55 strap=2 signal_dbm=-73 charging=- cell=- operator=- sim=89860012345678901234 last_gasp=power_off`,
 		subject808, binding808, at(8*time.Minute), at(10*time.Minute), devices.GCJ02))
 	var off float64
-	if err := app.pool.QueryRow(t.Context(), `SELECT greatest(abs(lon_e7 - $2::float8 * 1e7), abs(lat_e7 - $3::float8 * 1e7)) FROM position JOIN device USING (device_id) WHERE serial = $1`,
+	if err := app.pool.QueryRow(t.Context(), `SELECT greatest(abs(lon_e7 - $2::float8 * 1e7), abs(lat_e7 - $3::float8 * 1e7)) FROM position_geom JOIN device USING (device_id) WHERE serial = $1`,
 		serial808, lon, lat).Scan(&off); err != nil || off > 2 {
 		t.Errorf("it stands %.1f e-7 degrees beside: %v", off, err)
 	}
@@ -188,7 +188,7 @@ func TestEveryColumn_R34(t *testing.T) {
 		sim=89860012345678901234 last_gasp=power_off`, at(9*time.Minute), at(10*time.Minute)))
 
 	var stored int
-	if err := app.pool.QueryRow(t.Context(), `SELECT count(*) FROM position JOIN device USING (device_id) WHERE serial = ANY ($1) AND digest <> 0
+	if err := app.pool.QueryRow(t.Context(), `SELECT count(*) FROM position_geom JOIN device USING (device_id) WHERE serial = ANY ($1) AND digest <> 0
 		AND stored_at BETWEEN $2::timestamptz - interval '5 s' AND clock_timestamp() + interval '5 s'`, []string{ours, serial808}, began).Scan(&stored); err != nil || stored != 6 {
 		t.Errorf("%d of 6 positions say when they were stored, %v", stored, err)
 	}

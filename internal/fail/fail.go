@@ -7,7 +7,7 @@ import "sync/atomic"
 // Points are all there are, in the order in which an observation passes them.
 var Points = []string{
 	Opened, Fenced, Locked, Decided, Written, Applied, BeforeCommit, Committed, Acknowledged,
-	TimersDecided, TimersCommitted, ReaderApplied, ReaderCommitted,
+	TimersDecided, TimersCommitted, ReaderApplied, ReaderCommitted, Packing,
 }
 
 // The points.
@@ -25,6 +25,7 @@ const (
 	TimersCommitted = "geofence.timers_committed"
 	ReaderApplied   = "ledger.applied" // a reader of the ledger has taken effect, such as alerts of violations; nothing is committed
 	ReaderCommitted = "ledger.committed"
+	Packing         = "geofence.packing" // rows of a day that is over are taken out, nothing of them is packed
 )
 
 var armed atomic.Pointer[func(string)]
