@@ -76,7 +76,7 @@ func TestSimulatedDevicesCarryOutCommands(t *testing.T) {
 	// The wristband reports every ten minutes since.
 	n := slices.IndexFunc(list, func(d devices.Device) bool { return d.Class == devices.Wristband })
 	var fixes int
-	if err := app.pool.QueryRow(t.Context(), `SELECT count(*) FROM position WHERE device_id = $1`, list[n].ID).Scan(&fixes); err != nil || fixes < 100 || fixes > 150 {
+	if err := app.pool.QueryRow(t.Context(), `SELECT count(*) FROM position_geom WHERE device_id = $1`, list[n].ID).Scan(&fixes); err != nil || fixes < 100 || fixes > 150 {
 		t.Errorf("%d fixes in a day, %v", fixes, err)
 	}
 }
