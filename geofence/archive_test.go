@@ -124,8 +124,8 @@ func TestEverythingIsPacked_R34(t *testing.T) {
 	}
 }
 
-// TestLateFixForAPackedHour_R36: it is stored, judged and in its place at once, and packed with the others later.
-func TestLateFixForAPackedHour_R36(t *testing.T) {
+// TestLateFixForAPackedHour_R43: it is stored, judged and in its place at once, and packed with the others later.
+func TestLateFixForAPackedHour_R43(t *testing.T) {
 	t.Parallel()
 	var tracks [2][]geofence.TrackFix
 	for n, packedFirst := range []bool{true, false} {

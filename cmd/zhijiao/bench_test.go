@@ -117,7 +117,11 @@ func newBenchPath(t *testing.T, c benchCase) *benchPath {
 	p.first = time.Now().UTC().Truncate(time.Second).Add(-benchPairs * time.Duration(c.each*c.fixes) * benchStep)
 	if c.kind == mqtttest.Mosquitto {
 		p.broker = mqtttest.Broker(t, mqtttest.Options{Kind: c.kind, StoreDir: t.TempDir(), Window: benchInFlight})
-		program(t, "serve", "--database-url", url, "--data-dir", dir, "--keys-file", keysFile, "--http-listen", "127.0.0.1:0",
+		password := filepath.Join(dir, "password") // this Mosquitto asks for none
+		if err := os.WriteFile(password, []byte(mqtttest.Secret("bench")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		program(t, "serve", "--database-url", url, "--data-dir", dir, "--keys-file", keysFile, "--http-listen", "127.0.0.1:0", "--broker-password-file", password,
 			"--broker-url", p.broker.URL, "--broker-mapped", "false", "--broker-partitions", fmt.Sprint(benchPartitions)).waitFor("the console is at")
 		return p
 	}
