@@ -36,6 +36,15 @@ func (k *Known) Enrolled(t time.Time) bool {
 	return !t.Before(k.EnrolledAt) && (k.RevokedAt.IsZero() || t.Before(k.RevokedAt))
 }
 
+// Astray says whether an observation was made in other hands than the bearer's: whatever a lost device says when, since whoever has it
+// may set its clock, and once it is found what it kept from then.
+func (k *Known) Astray(o *Observation) bool {
+	if k.LostFrom.IsZero() {
+		return false
+	}
+	return k.LostUntil.IsZero() || !o.At.Before(k.LostFrom) && o.At.Before(k.LostUntil)
+}
+
 // Take merges what an observation says of the device itself. An older one than is known changes nothing but that the device
 // was heard. With lawful false the serving cell is dropped: where somebody's wristband is on the network says where they
 // are, and that may not be kept then.

@@ -14,6 +14,9 @@ var (
 	ErrSerialTaken    = errors.New("a device with this serial is enrolled already")
 	ErrRevoked        = errors.New("the device is revoked")
 	ErrNotOpen        = errors.New("nobody has let the terminal register")
+	ErrCode           = errors.New("no such enrolment code, or it is used up")
+	ErrLost           = errors.New("the device is lost")
+	ErrNotLost        = errors.New("the device is not lost")
 )
 
 // LawError says which rule a change would break. The database is what refuses; this is how people are told.

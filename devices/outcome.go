@@ -20,6 +20,7 @@ const (
 	NoAuthority Reason = "no_authority" // a wristband fix timed outside a valid authority (社区矫正法 29, R04)
 	FinerThan   Reason = "finer_than"   // a phone fix closer to another than approved, answering nothing (R13)
 	NotEnrolled Reason = "not_enrolled" // timed before the device was enrolled or after it was revoked
+	LostDevice  Reason = "lost_device"  // the device is, or was then, in other hands than its bearer's
 
 	// Rejected.
 	Malformed        Reason = "malformed"         // not JSON, or not the shape of the wire format

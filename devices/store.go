@@ -35,6 +35,8 @@ type Device struct {
 	EnrolledAt time.Time
 	RevokedAt  time.Time // zero: not revoked
 	Facts      int64     // grows with each recorded change of its bindings
+	LostFrom   time.Time // of the latest loss; zero: never lost
+	LostUntil  time.Time // zero: not found again
 }
 
 // Enrolment is a device to enter into the registry.
@@ -117,16 +119,17 @@ func newSecret() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-const deviceColumns = `d.device_id, d.serial, d.class, d.model, coalesce(d.org_id, 0), d.enrolled_at, d.revoked_at, d.facts`
+const deviceColumns = `d.device_id, d.serial, d.class, d.model, coalesce(d.org_id, 0), d.enrolled_at, d.revoked_at, d.facts, d.lost_from, d.lost_until`
 
 func scanDevice(row pgx.Row, more ...any) (Device, error) {
 	var d Device
-	var revoked *time.Time
-	err := row.Scan(append([]any{&d.ID, &d.Serial, &d.Class, &d.Model, &d.Org, &d.EnrolledAt, &revoked, &d.Facts}, more...)...)
+	var revoked, lostFrom, lostUntil *time.Time
+	err := row.Scan(append([]any{&d.ID, &d.Serial, &d.Class, &d.Model, &d.Org, &d.EnrolledAt, &revoked, &d.Facts, &lostFrom, &lostUntil}, more...)...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Device{}, ErrUnknownDevice
 	}
 	d.EnrolledAt, d.RevokedAt = d.EnrolledAt.UTC(), fromNull(revoked)
+	d.LostFrom, d.LostUntil = fromNull(lostFrom), fromNull(lostUntil)
 	return d, err
 }
 

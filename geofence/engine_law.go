@@ -54,6 +54,8 @@ func lawful(o *devices.Observation, k *devices.Known, b *BindingFact, f *Facts, 
 	switch {
 	case !k.Enrolled(o.At):
 		return withhold(devices.NotEnrolled)
+	case k.Astray(o):
+		return withhold(devices.LostDevice) // where a stranger is, or nobody: not ours to keep
 	case b == nil && o.Kind == devices.KindStatus:
 		return disposition{outcome: devices.Stored}
 	case b == nil:
@@ -79,5 +81,5 @@ func lawful(o *devices.Observation, k *devices.Known, b *BindingFact, f *Facts, 
 // nobody can tell before it is decoded.
 func mayKeep(r *Refusal, k *devices.Known, b *BindingFact, f *Facts, now time.Time) bool {
 	return len(r.Payload) > 0 && !r.At.IsZero() && k != nil && b != nil && f != nil && b.Class == devices.Wristband &&
-		k.Enrolled(r.At) && b.Valid.Contains(now) && f.approvedAt(r.At) && f.approvedAt(now)
+		k.Enrolled(r.At) && k.LostFrom.IsZero() && b.Valid.Contains(now) && f.approvedAt(r.At) && f.approvedAt(now)
 }

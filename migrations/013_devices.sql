@@ -32,7 +32,42 @@ CREATE TABLE source_watermark (
     version     integer     NOT NULL DEFAULT 0                        -- of what was told
 );
 
+-- 登记: a code with which a device fetches its secret, once. Its keyed digest: what was shown is nowhere.
+CREATE TABLE enrolment_code (
+    device_id  bigint      PRIMARY KEY REFERENCES device,
+    mac        bytea       NOT NULL,
+    made_at    timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL CHECK (expires_at > made_at),
+    tries      integer     NOT NULL CHECK (tries >= 0),               -- wrong codes that may still come
+    used_at    timestamptz
+);
+
+-- A secret that another replaces is good until then, or until the other is used.
+ALTER TABLE device_credential ADD COLUMN expires_at timestamptz;      -- NULL: nothing replaces it
+CREATE INDEX device_credential_expires ON device_credential (expires_at) WHERE revoked_at IS NULL AND expires_at IS NOT NULL;
+
+-- 遗失: from when the device was in other hands and until when; the latest loss. The ledger has every one.
+ALTER TABLE device ADD COLUMN lost_from timestamptz, ADD COLUMN lost_until timestamptz, ADD COLUMN lost_reason text NOT NULL DEFAULT '',
+    ADD CONSTRAINT device_lost CHECK ((lost_from IS NOT NULL OR lost_until IS NULL) AND (lost_until IS NULL OR lost_until >= lost_from)
+        AND (lost_from IS NULL) = (lost_reason = ''));
+-- A text may name the person: whoever has found or taken the device would read it.
+CREATE FUNCTION command_not_to_lost() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM device WHERE device_id = NEW.device_id AND lost_from IS NOT NULL AND lost_until IS NULL FOR SHARE;
+    IF FOUND THEN
+        RAISE EXCEPTION 'a lost device is shown no text' USING ERRCODE = 'check_violation', CONSTRAINT = 'command_not_to_lost';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER command_not_to_lost BEFORE INSERT ON command FOR EACH ROW WHEN (NEW.kind = 'text') EXECUTE FUNCTION command_not_to_lost();
+
 ---- create above / drop below ----
+DROP TRIGGER command_not_to_lost ON command;
+DROP FUNCTION command_not_to_lost;
+ALTER TABLE device DROP CONSTRAINT device_lost, DROP COLUMN lost_reason, DROP COLUMN lost_until, DROP COLUMN lost_from;
+DROP INDEX device_credential_expires;
+ALTER TABLE device_credential DROP COLUMN expires_at;
+DROP TABLE enrolment_code;
 DROP TABLE source_watermark;
 DROP INDEX command_device, command_silent;
 DELETE FROM command c WHERE kind = 'interval' AND NOT EXISTS (SELECT FROM check_demand d WHERE d.command_id = c.command_id);

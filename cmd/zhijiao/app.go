@@ -70,8 +70,10 @@ type App struct {
 	health health
 	page   string // address of the console
 	jt808  string // address for JT/T 808 terminals; empty: none
-	demo   demo
-	ready  atomic.Bool
+	// address where devices fetch their secrets; empty: none
+	enrolment string
+	demo      demo
+	ready     atomic.Bool
 }
 
 // newApp starts everything in the order of the list it walks. When one part fails, those already started are stopped.
@@ -118,7 +120,8 @@ func (a *App) parts() []part {
 	}
 	if a.plan.server {
 		list = append(list, part{"ingest", a.startIngest}, part{"commands", a.startCommands}, part{"canary", a.startCanary},
-			part{"terminals", a.startJT808}, part{"self-test", a.startSelfTest})
+			part{"terminals", a.startJT808}, part{"enrolment", a.startEnrolment},
+			part{"self-test", a.startSelfTest})
 	}
 	if a.plan.demo {
 		list = append(list, part{"demo", a.startDemo})

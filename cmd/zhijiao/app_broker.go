@@ -43,7 +43,7 @@ func (a *App) startBroker(ctx context.Context) error {
 	b, err := broker.Start(ctx, broker.Options{
 		Listen: a.cfg.MQTT.Listen, TLS: tlsConfig, StoreDir: a.storeDir(), Sync: broker.Sync(a.cfg.Broker.Sync),
 		Partitions: a.cfg.Broker.Partitions, MAC: crypto.DeviceMAC(a.keys), ServiceSecret: secret,
-		OnViolation: a.recordViolation, Log: a.log.With("component", "broker"), Register: a.registry,
+		OnViolation: a.recordViolation, OnUsed: a.secretUsed, Log: a.log.With("component", "broker"), Register: a.registry,
 	})
 	if err != nil {
 		return err

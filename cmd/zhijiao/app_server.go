@@ -62,6 +62,7 @@ func (a *App) startCore(ctx context.Context) error {
 	watch := newLimitWatch(a.pool, a.clock, a.log.With("component", "limits"), brokerStore(a.cfg))
 	a.registry.MustRegister(watch)
 	a.work.run("limits", watch.run)
+	a.work.run("credentials", a.endReplaced)
 	a.health.set("database", a.checkDatabase)
 	a.health.set("ledger", a.checkLedger)
 	a.health.set("accounting", a.checkAccounting)

@@ -24,7 +24,8 @@ import (
 func newDeviceCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "device", Short: "Wristbands and phones: enrol them, give them secrets, bind them to people", Args: cobra.NoArgs}
 	cmd.AddCommand(newDeviceAddCommand(), newDeviceSecretCommand(), newDeviceRevokeCommand(), newDeviceBindCommand(), newDeviceFloorCommand(),
-		newDeviceDatumCommand(), newDeviceRegisterCommand(), newDeviceGapsCommand(), newDeviceCommandCommand(), newDeviceCommandsCommand())
+		newDeviceDatumCommand(), newDeviceRegisterCommand(), newDeviceGapsCommand(), newDeviceEnrolCommand(),
+		newDeviceRotateCommand(), newDeviceLostCommand(), newDeviceFoundCommand(), newDeviceCommandCommand(), newDeviceCommandsCommand())
 	return cmd
 }
 

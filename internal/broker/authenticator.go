@@ -90,9 +90,11 @@ func (a authenticator) decide(client, user, password string, conn uint64) (*serv
 		b.log.Error("permissions of a device", "client", client, "error", err)
 		return nil, ReasonSerial
 	}
-	if reason := b.admissions.admit(client, b.opts.MAC([]byte(password)), conn); reason != "" {
+	mac := b.opts.MAC([]byte(password))
+	if reason := b.admissions.admit(client, mac, conn); reason != "" {
 		return nil, reason
 	}
+	b.used(client, mac)
 	return perms, ""
 }
 

@@ -32,6 +32,7 @@ type Broker struct {
 	metrics    *metrics
 	collectors []prometheus.Collector
 	reports    chan Violation
+	uses       chan use
 	stop       chan struct{}
 	stopped    chan struct{}
 	once       sync.Once
@@ -56,7 +57,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	}
 	b := &Broker{
 		opts: o, log: o.Log, partition: partition, admissions: admissions{conns: map[string]admission{}},
-		reports: make(chan Violation, reportQueue), stop: make(chan struct{}), stopped: make(chan struct{}), internal: rand.Text(),
+		reports: make(chan Violation, reportQueue), uses: make(chan use, reportQueue), stop: make(chan struct{}), stopped: make(chan struct{}), internal: rand.Text(),
 	}
 	b.gate = newGate(b)
 	if b.server, err = server.NewServer(b.serverOptions()); err != nil {

@@ -58,6 +58,10 @@ type Options struct {
 	// the queue meanwhile is counted as not reported.
 	OnViolation func(Violation)
 
+	// OnUsed is told that a device with several good secrets was let in with the one of this digest: it has been given the new one. It is
+	// called as OnViolation is; what does not fit the queue is told at the next connection.
+	OnUsed func(serial string, mac []byte)
+
 	Log      *slog.Logger
 	Register prometheus.Registerer
 }

@@ -79,6 +79,13 @@ func (a *admissions) put(serial string, macs [][]byte) (cut uint64, found bool) 
 	return c.conn, true
 }
 
+// several says whether more than one secret of a serial is good.
+func (a *admissions) several(serial string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.registry[serial]) > 1
+}
+
 // size is how many devices may connect.
 func (a *admissions) size() int {
 	a.mu.Lock()

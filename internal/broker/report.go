@@ -17,6 +17,23 @@ type Violation struct {
 	Repeats int    // how often the same was tried since it was last reported
 }
 
+// use is a secret that a device came with while others of its were good.
+type use struct {
+	serial string
+	mac    []byte
+}
+
+// used tells which secret a device came with where that matters.
+func (b *Broker) used(serial string, mac []byte) {
+	if b.opts.OnUsed == nil || !b.admissions.several(serial) {
+		return
+	}
+	select {
+	case b.uses <- use{serial, mac}:
+	default:
+	}
+}
+
 // Act is what was refused.
 type Act string
 
@@ -92,6 +109,8 @@ func (b *Broker) deliverReports() {
 		select {
 		case <-b.stop:
 			return
+		case u := <-b.uses:
+			b.opts.OnUsed(u.serial, u.mac)
 		case v := <-b.reports:
 			if !r.due(&v, time.Now()) {
 				continue

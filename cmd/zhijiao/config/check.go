@@ -22,6 +22,7 @@ func (c *Config) check() error {
 		c.HTTP.check("http", "officers' passwords and people's places would cross the network readable"),
 		c.MQTT.check("mqtt", "devices' secrets and people's places would cross the network readable"),
 		c.JT808.check(),
+		c.Enrol.checkWhereSet("enrol", "devices' secrets would cross the network readable"),
 		c.Database.check(),
 		c.Broker.check(),
 	}
@@ -46,6 +47,14 @@ func (l Listener) check(name, why string) error {
 		return private(name+".tls_key", l.TLSKey)
 	}
 	return nil
+}
+
+// checkWhereSet is check of a listener that need not be.
+func (l Listener) checkWhereSet(name, why string) error {
+	if l.Listen == "" {
+		return nil
+	}
+	return l.check(name, why)
 }
 
 // check is that of any listener, but for one exception that has to be asked for: the wire has no encryption that terminals know.

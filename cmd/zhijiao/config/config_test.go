@@ -71,7 +71,7 @@ func TestRefusals(t *testing.T) {
 		flags      map[string]string
 	}{
 		"unknown key":           {yaml: "htp: 1", want: "unknown key htp"},
-		"meant another":         {yaml: "listen: x", want: "is it http.listen or jt808.listen or mqtt.listen?"},
+		"meant another":         {yaml: "listen: x", want: "is it enrol.listen or http.listen or jt808.listen or mqtt.listen?"},
 		"unknown nested":        {yaml: "http: {listen: 127.0.0.1:1, color: red}", want: "unknown key http.color"},
 		"place of the fault":    {yaml: "log:\n  level: info\n  colour: red", want: ":3: unknown key log.colour"},
 		"twice":                 {yaml: "http: {listen: 127.0.0.1:1}\nhttp.listen: 127.0.0.1:2", want: "given twice"},

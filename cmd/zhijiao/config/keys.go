@@ -16,6 +16,7 @@ type Config struct {
 	HTTP     Listener
 	MQTT     Listener
 	JT808    JT808
+	Enrol    Listener // empty Listen: none
 	Broker   Broker
 	History  History
 	Log      Log
@@ -125,6 +126,9 @@ func Keys() []Key {
 		{"jt808.plain", "false", "true: listen beyond this machine without TLS, which nearly no terminal has. Secrets and places are readable on the way: only where the way is yours (a private APN, a VPN).", boolean(func(c *Config) *bool { return &c.JT808.Plain })},
 		{"jt808.makers_items", "", "Models, with commas between, whose makers' own items beyond the standard are read: battery, strap, card number.", text(func(c *Config) *string { return &c.JT808.MakersOf })},
 		{"jt808.connections", "20000", "Connections of terminals, at most; half of them before they have authenticated.", number(func(c *Config) *int { return &c.JT808.Connections }, 2, 500000)},
+		{"enrol.listen", "", "Address at which devices exchange an enrolment code for their secret over HTTPS. Empty: none. Port 0 takes a free one.", text(func(c *Config) *string { return &c.Enrol.Listen })},
+		{"enrol.tls_cert", "", "Certificate chain of that listener (PEM). Needed on any address but a loopback one.", text(func(c *Config) *string { return &c.Enrol.TLSCert })},
+		{"enrol.tls_key", "", "Private key to enrol.tls_cert (PEM, not readable by others).", text(func(c *Config) *string { return &c.Enrol.TLSKey })},
 		{"broker.url", "", "Address of a broker that runs elsewhere: ssl://host:8883, or tcp:// on this machine. Empty: `up` embeds one; `serve` needs it.", text(func(c *Config) *string { return &c.Broker.URL })},
 		{"broker.ca_file", "", "Certificate authority that signed the certificate of broker.url (PEM). Empty: those the machine trusts.", text(func(c *Config) *string { return &c.Broker.CAFile })},
 		{"broker.password_file", "", "File with the password of our own sessions, not readable by others. `broker` and a `serve` that uses it share it; 16 characters or more.", text(func(c *Config) *string { return &c.Broker.PasswordFile })},

@@ -130,7 +130,7 @@ const en: typeof zh = {
   scheduleOn: { any: 'Whenever it is that day', workday: 'Workdays only', day_off: 'Days off only' },
   obsKind: { fix: 'Fix', checkin: 'Check-in', status: 'Status', unknown: 'Unreadable' },
   reason: {
-    no_binding: 'Bound to nobody then', no_authority: 'Outside the Art. 29 approval', finer_than: 'Finer than approved', not_enrolled: 'Not enrolled, or revoked', malformed: 'Malformed', wrong_type: 'Wrong type', missing_field: 'Field missing',
+    no_binding: 'Bound to nobody then', no_authority: 'Outside the Art. 29 approval', finer_than: 'Finer than approved', not_enrolled: 'Not enrolled, or revoked', lost_device: 'Device lost', malformed: 'Malformed', wrong_type: 'Wrong type', missing_field: 'Field missing',
     bad_version: 'Unknown version', oversized: 'Too long', out_of_range: 'Out of range', null_island: 'At 0,0', undeclared_datum: 'Datum not declared', time_in_future: 'Time in the future', time_too_old: 'Time too old', time_without_zone: 'Time without zone',
     unknown_device: 'Unknown device', identity_mismatch: 'Not the device of the topic', bad_topic: 'Bad topic', sequence_conflict: 'Same number, other content (tampering?)', poison: 'Failed every attempt', rate_limited: 'Too many messages', not_permitted: 'Not permitted (another identity?)',
   },

@@ -128,7 +128,7 @@ export default {
   scheduleOn: { any: '每逢该日', workday: '仅工作日', day_off: '仅休息日' },
   obsKind: { fix: '定位', checkin: '签到', status: '设备状态', unknown: '无法解析' },
   reason: {
-    no_binding: '当时未佩戴或未开通', no_authority: '不在电子定位批准期内', finer_than: '密于批准的间隔', not_enrolled: '设备未登记或已停用', malformed: '格式错误', wrong_type: '字段类型错误', missing_field: '缺少字段',
+    no_binding: '当时未佩戴或未开通', no_authority: '不在电子定位批准期内', finer_than: '密于批准的间隔', not_enrolled: '设备未登记或已停用', lost_device: '设备遗失期间', malformed: '格式错误', wrong_type: '字段类型错误', missing_field: '缺少字段',
     bad_version: '版本不支持', oversized: '超过长度限制', out_of_range: '数值超出范围', null_island: '坐标为 0,0', undeclared_datum: '未声明坐标系', time_in_future: '时间在未来', time_too_old: '时间过早', time_without_zone: '时间未带时区',
     unknown_device: '未登记的设备', identity_mismatch: '设备号与主题不符', bad_topic: '主题错误', sequence_conflict: '同一序号内容不同（疑似篡改）', poison: '多次处理失败', rate_limited: '上报过于频繁', not_permitted: '无权操作（疑似冒用身份）',
   },
