@@ -41,6 +41,7 @@ const (
 	Encrypted        Reason = "encrypted"         // by a key that we do not have: an app set to encrypt what it sends
 	NoObservation    Reason = "no_observation"    // of a phone app: a message about something else than where and how it is
 	Poison           Reason = "poison"            // could not be taken in after every attempt (R37)
+	RateLimited      Reason = "rate_limited"      // more messages than a device may send
 	NotPermitted     Reason = "not_permitted"     // refused by the broker: Field says the act (R40); never received, so never counted
 )
 

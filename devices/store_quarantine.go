@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,6 +30,7 @@ type Refused struct {
 	Size       int
 	Digest     uint64
 	Payload    []byte
+	Stands     int64 // messages it stands for; 0: one
 	// Keep says that the raw payload may be kept, encrypted: every time in it lies where the law lets us keep a place. Whoever
 	// says so has looked at bindings and authorities. Of what is withheld nothing is kept, whatever Keep says.
 	Keep bool
@@ -48,10 +50,10 @@ func Quarantine(ctx context.Context, tx pgx.Tx, p crypto.Provider, list []Refuse
 		}
 		rows[i] = []any{r.ReceivedAt, orNull(int64(r.Device)), string(r.Serial), string(r.Kind), string(r.Outcome), string(r.Reason), r.Field,
 			known(r.Boot), known(r.Seq), orNull(r.At), r.Size, binary.BigEndian.AppendUint64(nil, r.Digest), payload, masked,
-			r.ReceivedAt.AddDate(0, 0, QuarantineDays)}
+			r.ReceivedAt.AddDate(0, 0, QuarantineDays), int32(min(max(r.Stands, 1), math.MaxInt32))}
 	}
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"quarantine"}, []string{"received_at", "device_id", "serial", "kind", "outcome", "reason", "field",
-		"boot", "seq", "observed_at", "size", "digest", "payload", "masked", "expires_at"}, pgx.CopyFromRows(rows))
+		"boot", "seq", "observed_at", "size", "digest", "payload", "masked", "expires_at", "n"}, pgx.CopyFromRows(rows))
 	if err != nil {
 		return fmt.Errorf("quarantine: %w", err)
 	}
@@ -105,7 +107,7 @@ func ListQuarantine(ctx context.Context, q Querier, f QuarantineFilter) ([]Quara
 		f.Limit = 100
 	}
 	rows, err := q.Query(ctx, `SELECT quarantine_id, received_at, coalesce(device_id, 0), serial, kind, outcome, reason, field, coalesce(boot, -1),
-			coalesce(seq, -1), observed_at, size, digest, payload, masked, expires_at
+			coalesce(seq, -1), observed_at, size, digest, payload, masked, expires_at, n
 		  FROM quarantine
 		 WHERE ($1::text IS NULL OR serial = $1) AND ($2::text IS NULL OR reason = $2) AND ($3::timestamptz IS NULL OR received_at >= $3)
 		   AND ($4::bigint IS NULL OR quarantine_id < $4)
@@ -119,7 +121,7 @@ func ListQuarantine(ctx context.Context, q Querier, f QuarantineFilter) ([]Quara
 		var at *time.Time
 		var digest []byte
 		err := row.Scan(&r.ID, &r.ReceivedAt, &r.Device, &r.Serial, &r.Kind, &r.Outcome, &r.Reason, &r.Field, &r.Boot, &r.Seq, &at, &r.Size,
-			&digest, &r.Payload, &r.Masked, &r.ExpiresAt)
+			&digest, &r.Payload, &r.Masked, &r.ExpiresAt, &r.Stands)
 		r.ReceivedAt, r.ExpiresAt, r.At, r.Keep = r.ReceivedAt.UTC(), r.ExpiresAt.UTC(), fromNull(at), !r.Masked
 		if len(digest) == 8 {
 			r.Digest = binary.BigEndian.Uint64(digest)

@@ -20,6 +20,10 @@ type Refusal struct {
 	Digest  uint64
 	Size    int
 	Payload []byte // as received; the engine decides what of it may be kept
+
+	More   int64 // observations it stands for beyond one; −1: none, it only leaves a trace
+	Silent bool  // counted, and without a trace of its own
+	Stands int64 // messages its trace stands for, where there are several
 }
 
 // Batch is what one owner of a partition takes in at once, in the order received.

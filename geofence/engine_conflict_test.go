@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"zhijiao/devices"
+	"zhijiao/geofence"
 )
 
 // TestAnotherContentIsTampering: a sequence that comes again with another content moves nothing; the health of the device counts it,
@@ -62,4 +63,27 @@ func TestReplayedDayChangesNothing_R41(t *testing.T) {
 	if n := p.balanced()[devices.CountKey{Kind: devices.KindFix, Outcome: devices.Duplicate}]; n != 300 {
 		t.Errorf("%d duplicates", n)
 	}
+}
+
+// TestRefusedFloodIsCountedWithoutFillingTheQuarantine: what ingest refused of a flood is in the account to the last observation, and in
+// the quarantine by the traces it left.
+func TestRefusedFloodIsCountedWithoutFillingTheQuarantine_R37(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.wearer("W1")
+	b := batch()
+	fault := devices.Fault{Reason: devices.RateLimited}
+	b.Refusals = []geofence.Refusal{
+		{Serial: "W1", Kind: devices.KindFix, Fault: fault, Boot: -1, Seq: -1, More: 2, Stands: 1},
+		{Serial: "W1", Kind: devices.KindFix, Fault: fault, Boot: -1, Seq: -1, More: 19, Silent: true},
+		{Serial: "W1", Kind: devices.KindFix, Fault: fault, Boot: -1, Seq: -1, Silent: true},
+		{Serial: "W1", Kind: devices.KindUnknown, Fault: fault, Boot: -1, Seq: -1, More: -1, Stands: 2},
+	}
+	b.Received[devices.KindFix] = 24
+	p.ok(p.engine.Observe(t.Context(), b))
+	if n := p.balanced()[devices.CountKey{Kind: devices.KindFix, Outcome: devices.Rejected, Reason: devices.RateLimited}]; n != 24 {
+		t.Errorf("%d counted", n)
+	}
+	p.want(2, "quarantine")
+	p.want(1, "quarantine WHERE n = 2 AND reason = 'rate_limited'")
 }

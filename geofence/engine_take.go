@@ -346,9 +346,12 @@ func trace(o *devices.Observation, k id.Device, outcome devices.Outcome, r devic
 
 // refuse quarantines what could not be opened.
 func (t *taking) refuse(r *Refusal) {
-	t.counts.Add(r.Kind, devices.Rejected, r.Fault.Reason, 1)
+	t.counts.Add(r.Kind, devices.Rejected, r.Fault.Reason, 1+r.More)
+	if r.Silent {
+		return
+	}
 	q := devices.Refused{ReceivedAt: t.now, Serial: r.Serial, Kind: r.Kind, Outcome: devices.Rejected, Reason: r.Fault.Reason,
-		Field: r.Fault.Field, Boot: r.Boot, Seq: r.Seq, At: r.At, Size: r.Size, Digest: r.Digest, Payload: r.Payload}
+		Field: r.Fault.Field, Boot: r.Boot, Seq: r.Seq, At: r.At, Size: r.Size, Digest: r.Digest, Payload: r.Payload, Stands: r.Stands}
 	if k := t.known[r.Serial]; k != nil {
 		q.Device = k.ID
 		if b := attribute(t.bindings[k.ID], r.At); b != nil {

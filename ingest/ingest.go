@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"zhijiao/devices"
 	"zhijiao/internal/mqttlink"
 	"zhijiao/internal/topic"
 )
@@ -52,7 +53,8 @@ func (i *Ingest) reader(partition int) (*reader, error) {
 		filters, lanes = topic.UnmappedFilters, o.Partitions
 	}
 	for n := range lanes {
-		r.lanes = append(r.lanes, &lane{reader: r, number: partition + n, queue: make(chan delivery, o.Window), size: o.Batch})
+		r.lanes = append(r.lanes, &lane{reader: r, number: partition + n, queue: make(chan delivery, o.Window), size: o.Batch,
+			limit: limiter{Limit: o.Limit, devices: map[devices.Serial]*bucket{}}})
 	}
 	link := o.Link
 	link.ClientID = topic.IngestClient(partition) // and the user name, unless the broker goes by another

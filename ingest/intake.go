@@ -31,6 +31,14 @@ func (i item) kind() devices.Kind {
 	return i.observation.Kind
 }
 
+// observations is how many it stands for.
+func (i item) observations() int64 {
+	if i.refusal != nil {
+		return 1 + i.refusal.More
+	}
+	return 1
+}
+
 // JSON is the Decoder of what devices publish, our own wire format and that of OwnTracks: the topic says which it is.
 func JSON(key *crypto.DigestKey) Decoder {
 	return func(raw devices.Raw) devices.Message {
@@ -90,7 +98,9 @@ func batchOf(counter int, items []item, lease *Lease) geofence.Batch {
 		b.Fence = lease.Fence
 	}
 	for _, it := range items {
-		b.Received[it.kind()]++
+		if n := it.observations(); n > 0 {
+			b.Received[it.kind()] += n
+		}
 		if it.refusal != nil {
 			b.Refusals = append(b.Refusals, *it.refusal)
 		} else {
@@ -103,7 +113,7 @@ func batchOf(counter int, items []item, lease *Lease) geofence.Batch {
 // poison refuses what the core cannot take in.
 func poison(it item) item {
 	if it.refusal != nil { // already refused, and even that could not be written: keep less of it
-		r := *it.refusal
+		r := *it.refusal // it counts what it counted
 		r.Fault, r.Payload = devices.Fault{Reason: devices.Poison, Detail: "could not be quarantined as it was"}, nil
 		return item{refusal: &r}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"zhijiao/internal/fail"
+	"zhijiao/internal/topic"
 )
 
 const smallestBatch = 16
@@ -17,6 +18,8 @@ type lane struct {
 	number int // whose counters it moves: no two lanes of a deployment have the same
 	queue  chan delivery
 	size   int // observations a batch now: halved when a commit took too long, grown when not
+	limit  limiter
+	swept  time.Time // domain time at which floods that have ended were last looked for
 }
 
 // pending is a batch being put together: its items, and where in them each message ends.
@@ -32,9 +35,28 @@ func (l *lane) open(p *pending, d delivery) {
 	if items == nil {
 		items = open(l.Decode, d.message, d.at)
 	}
+	if serial, _, ok := topic.Parse(d.message.Topic); ok && !l.limit.admit(serial, d.at, newestOf(items), d.message.Duplicate) {
+		l.metrics.limited.Inc()
+		it := l.limit.refuse(serial, items[0].kind(), len(items), size(items, d), d.at)
+		if !it.refusal.Silent {
+			l.Log.Warn("a device sends more than it may: the rest is refused", "device", string(serial), "messages", it.refusal.Stands)
+		}
+		items = []item{it}
+	}
+	if d.at.Sub(l.swept) >= limitAgain {
+		p.items, l.swept = append(p.items, l.limit.overdue(d.at)...), d.at
+	}
 	p.deliveries = append(p.deliveries, d)
 	p.items = append(p.items, items...)
 	p.ends = append(p.ends, len(p.items))
+}
+
+// size is how long the message was.
+func size(items []item, d delivery) int {
+	if d.items != nil && items[0].refusal != nil { // its payload is not kept
+		return items[0].refusal.Size
+	}
+	return len(d.message.Payload)
 }
 
 // run decides until ctx ends, or a batch has to come again: it then returns why. What is being committed when ctx ends is

@@ -9,6 +9,7 @@ type metrics struct {
 	lateness    prometheus.Histogram
 	failed      prometheus.Counter
 	poison      prometheus.Counter
+	limited     prometheus.Counter
 	redelivered prometheus.Counter
 	paused      prometheus.Gauge
 	reconnects  *prometheus.CounterVec
@@ -29,6 +30,8 @@ func newMetrics() *metrics {
 			Help: "Batches the core did not commit."}),
 		poison: prometheus.NewCounter(prometheus.CounterOpts{Name: "zhijiao_ingest_poison_total",
 			Help: "Observations refused because they failed alone, every attempt."}),
+		limited: prometheus.NewCounter(prometheus.CounterOpts{Name: "zhijiao_ingest_rate_limited_total",
+			Help: "Messages refused because their device sends more than it may."}),
 		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "zhijiao_ingest_redelivered_total",
 			Help: "Messages the broker had sent before."}),
 		paused: prometheus.NewGauge(prometheus.GaugeOpts{Name: "zhijiao_ingest_paused",
@@ -61,7 +64,7 @@ func (i *Ingest) register() error {
 		}
 		return float64(n)
 	})
-	i.collectors = []prometheus.Collector{m.batch, m.commit, m.handlerWait, m.lateness, m.failed, m.poison, m.redelivered,
+	i.collectors = []prometheus.Collector{m.batch, m.commit, m.handlerWait, m.lateness, m.failed, m.poison, m.limited, m.redelivered,
 		m.paused, m.reconnects, depth, connected}
 	for _, c := range i.collectors {
 		if err := i.opts.Register.Register(c); err != nil {

@@ -43,6 +43,7 @@ type Options struct {
 	// Ping asks whether the database answers.
 	Ping func(context.Context) error
 
+	Limit     Limit         // of each device's messages; the zero value is none
 	Window    int           // the broker's max ack pending; also the length of the queue
 	Batch     int           // observations a transaction
 	BatchWait time.Duration // how long a batch waits for company

@@ -56,7 +56,8 @@ func (a *App) startIngest(ctx context.Context) error {
 	in, err := ingest.New(ingest.Options{
 		Link: link, Partitions: partitions, Unmapped: unmapped, Leases: leases,
 		Decode: ingest.JSON(a.keys.Digest()), Observer: a.engine, Clock: a.clock, Ping: a.pool.Ping,
-		Log: a.log.With("component", "ingest"), Register: a.registry,
+		Limit: ingest.Limit{Rate: float64(a.cfg.Ingest.Rate), Burst: float64(a.cfg.Ingest.Burst), Backlog: float64(a.cfg.Ingest.Backlog)},
+		Log:   a.log.With("component", "ingest"), Register: a.registry,
 	})
 	if err != nil {
 		return err

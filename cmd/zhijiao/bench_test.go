@@ -98,6 +98,12 @@ type benchPath struct {
 
 func newBenchPath(t *testing.T, c benchCase) *benchPath {
 	t.Helper()
+	return newBenchPathWith(t, c)
+}
+
+// newBenchPathWith also lets others in, who speak for nobody.
+func newBenchPathWith(t *testing.T, c benchCase, others ...string) *benchPath {
+	t.Helper()
 	url, dir := benchDatabase(t), t.TempDir()
 	if out, err := program(t, "migrate", "--database-url", url, "--data-dir", dir).result(); err != nil {
 		t.Fatalf("migrate: %v: %s", err, out)
@@ -111,22 +117,22 @@ func newBenchPath(t *testing.T, c benchCase) *benchPath {
 	for i := range benchDevices {
 		p.serials = append(p.serials, fmt.Sprintf("BENCH-%02d", i))
 	}
-	if err := seedBench(t.Context(), p.pool, p.serials, crypto.DeviceMAC(keys)); err != nil {
+	if err := seedBench(t.Context(), p.pool, append(slices.Clone(p.serials), others...), crypto.DeviceMAC(keys)); err != nil {
 		t.Fatal(err)
 	}
-	p.first = time.Now().UTC().Truncate(time.Second).Add(-benchPairs * time.Duration(c.each*c.fixes) * benchStep)
+	p.first = time.Now().UTC().Truncate(time.Second).Add(-5 * time.Minute).Add(-2 * benchPairs * time.Duration(c.each*c.fixes) * benchStep)
 	if c.kind == mqtttest.Mosquitto {
 		p.broker = mqtttest.Broker(t, mqtttest.Options{Kind: c.kind, StoreDir: t.TempDir(), Window: benchInFlight})
 		password := filepath.Join(dir, "password") // this Mosquitto asks for none
 		if err := os.WriteFile(password, []byte(mqtttest.Secret("bench")), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		program(t, "serve", "--database-url", url, "--data-dir", dir, "--keys-file", keysFile, "--http-listen", "127.0.0.1:0", "--broker-password-file", password,
+		program(t, "serve", "--database-url", url, "--data-dir", dir, "--keys-file", keysFile, "--http-listen", "127.0.0.1:0", "--broker-password-file", password, "--ingest-rate", "0",
 			"--broker-url", p.broker.URL, "--broker-mapped", "false", "--broker-partitions", fmt.Sprint(benchPartitions)).waitFor("the console is at")
 		return p
 	}
 	addr := freeAddress(t)
-	program(t, "up", "--database-url", url, "--data-dir", dir, "--keys-file", keysFile, "--http-listen", "127.0.0.1:0",
+	program(t, "up", "--database-url", url, "--data-dir", dir, "--keys-file", keysFile, "--http-listen", "127.0.0.1:0", "--ingest-rate", "0",
 		"--mqtt-listen", addr, "--broker-sync", string(c.sync), "--broker-partitions", fmt.Sprint(benchPartitions)).waitFor("ready")
 	p.broker = &mqtttest.B{Kind: mqtttest.Embedded, URL: "tcp://" + addr, Partitions: benchPartitions}
 	return p

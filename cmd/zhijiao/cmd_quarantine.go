@@ -70,7 +70,7 @@ func printQuarantine(out io.Writer, cfg *config.Config, rows []devices.Quarantin
 		keys = k
 	}
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "NO\tRECEIVED\tDEVICE\tKIND\tOUTCOME\tREASON\tFIELD\tBOOT/SEQ\tOBSERVED\tSIZE")
+	fmt.Fprintln(w, "NO\tRECEIVED\tDEVICE\tKIND\tOUTCOME\tREASON\tFIELD\tBOOT/SEQ\tOBSERVED\tSIZE\tMESSAGES")
 	for i := range rows {
 		r := &rows[i]
 		observed, seq := "", ""
@@ -80,7 +80,7 @@ func printQuarantine(out io.Writer, cfg *config.Config, rows []devices.Quarantin
 		if r.Boot >= 0 || r.Seq >= 0 {
 			seq = fmt.Sprintf("%d/%d", r.Boot, r.Seq)
 		}
-		fmt.Fprintf(w, "%d\t%s\t%q\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", r.ID, r.ReceivedAt.Format(time.RFC3339), string(r.Serial), r.Kind, r.Outcome, r.Reason, r.Field, seq, observed, r.Size)
+		fmt.Fprintf(w, "%d\t%s\t%q\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", r.ID, r.ReceivedAt.Format(time.RFC3339), string(r.Serial), r.Kind, r.Outcome, r.Reason, r.Field, seq, observed, r.Size, r.Stands)
 		if payload && len(r.Payload) > 0 {
 			text, err := r.Open(keys)
 			if err != nil {

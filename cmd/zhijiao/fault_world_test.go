@@ -107,7 +107,7 @@ func newFaultWorld(t testing.TB, folder string) *faultWorld {
 	if err := os.WriteFile(password, []byte(strings.Repeat("p", 24)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.settings = []string{"--data-dir", dir, "--broker-password-file", password, "--broker-partitions", strconv.Itoa(faultPartitions)}
+	w.settings = []string{"--data-dir", dir, "--broker-password-file", password, "--broker-partitions", strconv.Itoa(faultPartitions), "--ingest-rate", "0"}
 	if out, err := program(t, append([]string{"migrate", "--database-url", cl.URL("")}, w.settings...)...).result(); err != nil {
 		t.Fatalf("migrate: %v: %s", err, out)
 	}

@@ -53,7 +53,7 @@ func TestOverload_R118(t *testing.T) {
 	}
 	addr := freeAddress(t)
 	p := program(t, "up", "--database-url", url, "--data-dir", dir, "--keys-file", keysFile, "--http-listen", "127.0.0.1:0", "--mqtt-listen", addr,
-		"--broker-sync", "interval")
+		"--broker-sync", "interval", "--ingest-rate", "0")
 	p.waitFor("zhijiao is ready")
 	page := p.said("page")
 	first := time.Now().UTC().Truncate(time.Second).Add(-overloadEach * time.Second)

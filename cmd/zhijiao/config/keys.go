@@ -19,6 +19,7 @@ type Config struct {
 	Enrol    Listener // empty Listen: none
 	Broker   Broker
 	History  History
+	Ingest   Ingest
 	Log      Log
 
 	SourcesLimit int // minutes
@@ -71,6 +72,11 @@ type Broker struct {
 type History struct {
 	PackAfterDays int
 	KeepMonths    int
+}
+
+// Ingest says how much a device may send.
+type Ingest struct {
+	Rate, Burst, Backlog int // messages: a second, at once, at once of what it kept
 }
 
 // Log says how much is logged and in which form.
@@ -139,6 +145,9 @@ func Keys() []Key {
 		{"sources.limit_minutes", "15", "Data of a source (a wire and a class of device) that is older counts as out of step (数据不同步); three of the shortest interval that its devices are expected to report at, where that is longer.", number(func(c *Config) *int { return &c.SourcesLimit }, 1, 1440)},
 		{"history.pack_after_days", "2", "Days after the end of a day when its fixes are packed: a twentieth of the space, and slower for GIS tools to get at. What comes later still is packed with them.", number(func(c *Config) *int { return &c.History.PackAfterDays }, 1, 3650)},
 		{"history.keep_months", "24", "Whole months after which fixes are removed, except the tracks around violations. No statute gives a number; the policy of the authority does (6 to 24 are usual). 0: never.", number(func(c *Config) *int { return &c.History.KeepMonths }, 0, 1200)},
+		{"ingest.rate", "5", "Messages a second that one device may send on the long run; more are refused as rate_limited. 0: no limit.", number(func(c *Config) *int { return &c.Ingest.Rate }, 0, 100000)},
+		{"ingest.burst", "60", "Messages that one device may send at once beyond ingest.rate.", number(func(c *Config) *int { return &c.Ingest.Burst }, 1, 100000)},
+		{"ingest.backlog", "50000", "The same of messages whose newest observation is older than two minutes: what a device kept while it could not send.", number(func(c *Config) *int { return &c.Ingest.Backlog }, 1, 10000000)},
 		{"log.level", "info", "debug, info, warn or error. Coordinates, names and payloads are logged at none.", level},
 		{"log.format", "text", "text or json, one record a line on standard error.", oneOf(func(c *Config) *string { return &c.Log.Format }, "text", "json")},
 	}
