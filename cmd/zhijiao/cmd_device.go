@@ -25,7 +25,7 @@ func newDeviceCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "device", Short: "Wristbands and phones: enrol them, give them secrets, bind them to people", Args: cobra.NoArgs}
 	cmd.AddCommand(newDeviceAddCommand(), newDeviceSecretCommand(), newDeviceRevokeCommand(), newDeviceBindCommand(), newDeviceFloorCommand(),
 		newDeviceDatumCommand(), newDeviceRegisterCommand(), newDeviceGapsCommand(), newDeviceEnrolCommand(),
-		newDeviceRotateCommand(), newDeviceLostCommand(), newDeviceFoundCommand(), newDeviceCommandCommand(), newDeviceCommandsCommand())
+		newDeviceRotateCommand(), newDeviceLostCommand(), newDeviceFoundCommand(), newDeviceBatteriesCommand(), newDeviceCommandCommand(), newDeviceCommandsCommand())
 	return cmd
 }
 
