@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"zhijiao/cmd/zhijiao/config"
 	"zhijiao/devices"
 	"zhijiao/internal/broker"
 	"zhijiao/internal/crypto"
@@ -40,8 +41,13 @@ func (a *App) startBroker(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("mqtt: %w", err)
 	}
+	cluster, err := brokerCluster(a.cfg.Broker.Cluster)
+	if err != nil {
+		return err
+	}
 	b, err := broker.Start(ctx, broker.Options{
-		Listen: a.cfg.MQTT.Listen, TLS: tlsConfig, StoreDir: a.storeDir(), Sync: broker.Sync(a.cfg.Broker.Sync),
+		Cluster: cluster,
+		Listen:  a.cfg.MQTT.Listen, TLS: tlsConfig, StoreDir: a.storeDir(), Sync: broker.Sync(a.cfg.Broker.Sync),
 		Partitions: a.cfg.Broker.Partitions, MAC: crypto.DeviceMAC(a.keys), ServiceSecret: secret,
 		OnViolation: a.recordViolation, OnUsed: a.secretUsed, Log: a.log.With("component", "broker"), Register: a.registry,
 	})
@@ -57,6 +63,23 @@ func (a *App) startBroker(ctx context.Context) error {
 	a.loops.run("registry", func(ctx context.Context) error { return a.followRegistry(ctx, pos) })
 	a.log.Info("the broker listens", "mqtt", b.URL(), "sync", a.cfg.Broker.Sync, "partitions", b.Partitions())
 	return nil
+}
+
+// brokerCluster is the broker's place in a cluster; nil: it is alone.
+func brokerCluster(c config.Cluster) (*broker.Cluster, error) {
+	if c.Node == "" {
+		return nil, nil
+	}
+	out := &broker.Cluster{Node: c.Node, Listen: c.Listen, Peers: c.PeerList()}
+	if c.Cert == "" {
+		return out, nil
+	}
+	both, err := nodeTLS(c)
+	if err != nil {
+		return nil, fmt.Errorf("broker.cluster: %w", err)
+	}
+	out.TLS = both
+	return out, nil
 }
 
 // recordViolation leaves a trace of what a client tried and was refused (R40). What it tried to say is not known here.

@@ -43,19 +43,42 @@ func ownTLS(server *tls.Config) *tls.Config {
 	}
 }
 
+// nodeTLS is how nodes of a cluster talk: each shows its certificate to the other, whoever called.
+func nodeTLS(c config.Cluster) (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	pool, err := certPool(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
+		MinVersion: tls.VersionTLS12}, nil
+}
+
+func certPool(caFile string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("certificate authority: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("no certificate in %s", caFile)
+	}
+	return pool, nil
+}
+
 // clientTLS is how sessions of ours talk to a broker that runs elsewhere.
 func clientTLS(caFile string) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if caFile == "" {
 		return c, nil
 	}
-	pem, err := os.ReadFile(caFile)
+	pool, err := certPool(caFile)
 	if err != nil {
 		return nil, fmt.Errorf("broker.ca_file: %w", err)
 	}
-	c.RootCAs = x509.NewCertPool()
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("broker.ca_file: no certificate in %s", caFile)
-	}
+	c.RootCAs = pool
 	return c, nil
 }

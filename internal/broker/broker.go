@@ -107,6 +107,9 @@ func (b *Broker) serverOptions() *server.Options {
 			AckWait: b.opts.AckWait, MaxAckPending: uint16(b.opts.MaxAckPending),
 		},
 	}
+	if c := b.opts.Cluster; c != nil {
+		c.join(o, b.opts.ServiceSecret)
+	}
 	// A thousand consumers a stream is nats-server's default, and every MQTT QoS 1 subscription is one of one stream.
 	o.JetStreamLimits.DefaultMaxConsumers = -1
 	return o

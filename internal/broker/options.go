@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,6 +43,9 @@ type Options struct {
 	Sync       Sync        // SyncAlways when empty
 	Partitions int         // 1 when zero
 
+	// Cluster makes this broker one of three that keep every message together; nil: it is alone.
+	Cluster *Cluster
+
 	// MAC is the keyed digest under which the registry keeps a device's secret.
 	MAC func(secret []byte) []byte
 	// ServiceSecret is what our own sessions give as their password. With everything in one process it is random and
@@ -64,6 +68,18 @@ type Options struct {
 
 	Log      *slog.Logger
 	Register prometheus.Registerer
+}
+
+// Nodes is how many brokers make a cluster: two of three agree, and one may be away.
+const Nodes = 3
+
+// Cluster is this broker's place among three. An acknowledged message is on the disks of two of them at least; one may be lost and
+// its clients go to another. They share the keys of the platform, the secret of our own sessions, and the number of partitions.
+type Cluster struct {
+	Node   string      // its name, different from the others'
+	Listen string      // host:port for the other nodes
+	Peers  []string    // host:port of all three
+	TLS    *tls.Config // both sides show a certificate; nil only on loopback addresses
 }
 
 func (o *Options) validate() error {
@@ -90,6 +106,15 @@ func (o *Options) validate() error {
 	refuse(err == nil && o.TLS == nil && !loopback(host),
 		"%q is not a loopback address: devices send secrets and positions, so this listener needs TLS", o.Listen)
 	refuse(o.StoreDir == "", "no store folder")
+	if c := o.Cluster; c != nil {
+		refuse(c.Node == "" || strings.ContainsAny(c.Node, " .*>\t"), "node name %q: one word, without dots", c.Node)
+		refuse(len(c.Peers) != Nodes, "%d nodes: a cluster has %d", len(c.Peers), Nodes)
+		for _, address := range append([]string{c.Listen}, c.Peers...) {
+			host, _, err := net.SplitHostPort(address)
+			refuse(err != nil, "address of a node %q: %v", address, err)
+			refuse(err == nil && c.TLS == nil && !loopback(host), "%q is not a loopback address: what devices say goes from node to node, so this needs TLS", host)
+		}
+	}
 	refuse(o.Sync != SyncAlways && o.Sync != SyncInterval, "sync %q is neither %q nor %q", o.Sync, SyncAlways, SyncInterval)
 	refuse(o.Partitions < 1 || o.Partitions > MaxPartitions, "%d partitions: 1 to %d", o.Partitions, MaxPartitions)
 	refuse(o.MaxAckPending < 1 || o.MaxAckPending > 65535, "max ack pending %d: 1 to 65535", o.MaxAckPending)

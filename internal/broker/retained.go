@@ -19,7 +19,8 @@ const (
 	retainedFor     = time.Second
 )
 
-// forgetRetained puts that stream in the place of the server's own. MQTT clients are let in afterwards.
+// forgetRetained puts that stream in the place of the server's own. MQTT clients are let in afterwards. In a cluster it is there when
+// two of the nodes have found each other; whoever is first makes it.
 func (b *Broker) forgetRetained(ctx context.Context) error {
 	conn, err := nats.Connect("", nats.InProcessServer(b.server), nats.Token(b.internal), nats.Name("zhijiao"))
 	if err != nil {
@@ -30,6 +31,28 @@ func (b *Broker) forgetRetained(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
+	if b.opts.Cluster == nil {
+		return keepRetainedInMemory(ctx, js, 1)
+	}
+	for {
+		attempt, cancel := context.WithTimeout(ctx, clusterTimeout)
+		err := keepRetainedInMemory(attempt, js, Nodes)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		b.log.Info("waiting for the other nodes", "node", b.opts.Cluster.Node, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(clusterRetry):
+		}
+	}
+}
+
+// clusterRetry is the pause before the other nodes are asked again.
+const clusterRetry = 500 * time.Millisecond
+
+func keepRetainedInMemory(ctx context.Context, js jetstream.JetStream, replicas int) error {
 	s, err := js.Stream(ctx, retainedStream)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
@@ -43,8 +66,8 @@ func (b *Broker) forgetRetained(ctx context.Context) error {
 		}
 	}
 	_, err = js.CreateStream(ctx, jetstream.StreamConfig{Name: retainedStream, Subjects: []string{retainedSubject}, Storage: jetstream.MemoryStorage,
-		Retention: jetstream.LimitsPolicy, Replicas: 1, MaxMsgsPerSubject: 1, MaxAge: retainedFor, Duplicates: retainedFor})
-	if err != nil {
+		Retention: jetstream.LimitsPolicy, Replicas: replicas, MaxMsgsPerSubject: 1, MaxAge: retainedFor, Duplicates: retainedFor})
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return fmt.Errorf("broker: keep retained messages in memory: %w", err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +32,9 @@ func (e *RefusedError) Error() string {
 
 // Link is one MQTT session of ours. Open and Close may alternate.
 type Link struct {
-	o Options
+	o    Options
+	urls []string // the nodes of the broker
+	node atomic.Uint32
 
 	mu   sync.Mutex
 	stop context.CancelFunc // of the running loop; nil when closed
@@ -74,15 +77,22 @@ func New(o Options) (*Link, error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	u, err := url.Parse(o.URL)
-	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("mqttlink: broker URL %q", o.URL)
+	l := &Link{o: o, urls: strings.Split(o.URL, ","), up: make(chan struct{})}
+	for i, one := range l.urls {
+		l.urls[i] = strings.TrimSpace(one)
+		u, err := url.Parse(l.urls[i])
+		if err != nil || u.Host == "" {
+			return nil, fmt.Errorf("mqttlink: broker URL %q", one)
+		}
+		if (u.Scheme == "tls" || u.Scheme == "ssl" || u.Scheme == "mqtts") && o.TLS == nil {
+			return nil, fmt.Errorf("mqttlink: %s needs a TLS configuration", one)
+		}
 	}
-	if (u.Scheme == "tls" || u.Scheme == "ssl" || u.Scheme == "mqtts") && o.TLS == nil {
-		return nil, fmt.Errorf("mqttlink: %s needs a TLS configuration", o.URL)
-	}
-	return &Link{o: o, up: make(chan struct{})}, nil
+	return l, nil
 }
+
+// url is the node that is tried now.
+func (l *Link) url() string { return l.urls[int(l.node.Load())%len(l.urls)] }
 
 // Open connects, and goes on connecting whenever the connection is lost, until Close. It does not wait: see WaitUp.
 func (l *Link) Open() {
@@ -162,6 +172,7 @@ func (l *Link) loop(ctx context.Context, done chan struct{}) {
 			return
 		}
 		l.set(nil, err)
+		l.node.Add(1)
 		// Full jitter: thousands of devices that lost one broker do not come back in one moment.
 		select {
 		case <-ctx.Done():
@@ -210,12 +221,12 @@ func (l *Link) connect(ctx context.Context) (*connection, error) {
 	select {
 	case <-token.Done():
 		if err := token.Error(); err != nil {
-			return fail(fmt.Errorf("mqttlink: connect to %s: %w", l.o.URL, err))
+			return fail(fmt.Errorf("mqttlink: connect to %s: %w", l.url(), err))
 		}
 	case <-ctx.Done():
 		return fail(ctx.Err())
 	case <-timeout.C:
-		return fail(fmt.Errorf("mqttlink: connect to %s: timed out", l.o.URL))
+		return fail(fmt.Errorf("mqttlink: connect to %s: timed out", l.url()))
 	}
 	select {
 	case err := <-subscribed:
@@ -232,7 +243,7 @@ func (l *Link) connect(ctx context.Context) (*connection, error) {
 
 func (l *Link) pahoOptions(c *connection, subscribed chan<- error) *paho.ClientOptions {
 	o := paho.NewClientOptions().
-		AddBroker(l.o.URL).
+		AddBroker(l.url()).
 		SetClientID(l.o.ClientID).
 		SetUsername(l.o.Username).
 		SetPassword(l.o.Password).

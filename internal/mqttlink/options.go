@@ -28,7 +28,7 @@ type Handler func(ctx context.Context, m Message)
 
 // Options say where to connect, as whom, and what for. Only URL and ClientID are required.
 type Options struct {
-	URL      string // tcp://host:port or tls://host:port
+	URL      string // tcp://host:port or tls://host:port; several of one cluster with commas between, tried in turn
 	TLS      *tls.Config
 	ClientID string
 	Username string // ClientID when empty

@@ -109,24 +109,44 @@ func (d Database) check() error {
 	return nil
 }
 
+func checkBrokerURL(address string) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "":
+		return errors.New("broker.url is not an address such as ssl://host:8883")
+	case u.User != nil:
+		return errors.New("broker.url holds a user or password: use broker.password_file")
+	case u.Scheme == "tcp" || u.Scheme == "mqtt":
+		if !IsLoopback(u.Hostname()) {
+			return fmt.Errorf("broker.url: %s is another machine and tcp:// is not encrypted: use ssl://", u.Hostname())
+		}
+	case u.Scheme != "ssl" && u.Scheme != "mqtts" && u.Scheme != "tls":
+		return fmt.Errorf("broker.url: scheme %s is none of ssl, mqtts, tcp, mqtt", u.Scheme)
+	}
+	return nil
+}
+
 func (b Broker) check() error {
 	var errs []error
 	if b.URL != "" {
-		u, err := url.Parse(b.URL)
-		switch {
-		case err != nil || u.Host == "":
-			errs = append(errs, errors.New("broker.url is not an address such as ssl://host:8883"))
-		case u.User != nil:
-			errs = append(errs, errors.New("broker.url holds a user or password: use broker.password_file"))
-		case u.Scheme == "tcp" || u.Scheme == "mqtt":
-			if !IsLoopback(u.Hostname()) {
-				errs = append(errs, fmt.Errorf("broker.url: %s is another machine and tcp:// is not encrypted: use ssl://", u.Hostname()))
+		for _, one := range strings.Split(b.URL, ",") {
+			if err := checkBrokerURL(strings.TrimSpace(one)); err != nil {
+				errs = append(errs, err)
 			}
-		case u.Scheme != "ssl" && u.Scheme != "mqtts" && u.Scheme != "tls":
-			errs = append(errs, fmt.Errorf("broker.url: scheme %s is none of ssl, mqtts, tcp, mqtt", u.Scheme))
 		}
 		if b.PasswordFile == "" {
 			errs = append(errs, errors.New("broker.url needs broker.password_file: a broker that lets sessions in without one gives everybody's places away"))
+		}
+	}
+	if c := b.Cluster; c.Node != "" {
+		if c.Listen == "" || len(c.PeerList()) != 3 {
+			errs = append(errs, errors.New("broker.cluster_node needs broker.cluster_listen and the three addresses of broker.cluster_peers"))
+		}
+		if b.PasswordFile == "" {
+			errs = append(errs, errors.New("broker.cluster_node needs broker.password_file: the nodes show each other its password"))
+		}
+		if (c.Cert == "") != (c.Key == "") || (c.Cert == "") != (c.CAFile == "") {
+			errs = append(errs, errors.New("broker.cluster_tls_cert, broker.cluster_tls_key and broker.cluster_ca_file go together"))
 		}
 	}
 	if b.User == "" || strings.ContainsAny(b.User, ": \t") {

@@ -66,6 +66,27 @@ type Broker struct {
 	Sync         string
 	Partitions   int
 	Mapped       bool
+	Cluster      Cluster
+}
+
+// Cluster is the place of `zhijiao broker` among three.
+type Cluster struct {
+	Node   string // empty: it is alone
+	Listen string
+	Peers  string // with commas between
+	Cert   string
+	Key    string
+	CAFile string
+}
+
+// PeerList are the addresses of the nodes.
+func (c Cluster) PeerList() (out []string) {
+	for _, p := range strings.Split(c.Peers, ",") {
+		if p = strings.TrimSpace(p); p != "" {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // History says how long fixes are rows, and how long they are kept.
@@ -135,13 +156,19 @@ func Keys() []Key {
 		{"enrol.listen", "", "Address at which devices exchange an enrolment code for their secret over HTTPS. Empty: none. Port 0 takes a free one.", text(func(c *Config) *string { return &c.Enrol.Listen })},
 		{"enrol.tls_cert", "", "Certificate chain of that listener (PEM). Needed on any address but a loopback one.", text(func(c *Config) *string { return &c.Enrol.TLSCert })},
 		{"enrol.tls_key", "", "Private key to enrol.tls_cert (PEM, not readable by others).", text(func(c *Config) *string { return &c.Enrol.TLSKey })},
-		{"broker.url", "", "Address of a broker that runs elsewhere: ssl://host:8883, or tcp:// on this machine. Empty: `up` embeds one; `serve` needs it.", text(func(c *Config) *string { return &c.Broker.URL })},
+		{"broker.url", "", "Address of a broker that runs elsewhere: ssl://host:8883, or tcp:// on this machine; of a cluster all three, with commas between. Empty: `up` embeds one; `serve` needs it.", text(func(c *Config) *string { return &c.Broker.URL })},
 		{"broker.ca_file", "", "Certificate authority that signed the certificate of broker.url (PEM). Empty: those the machine trusts.", text(func(c *Config) *string { return &c.Broker.CAFile })},
 		{"broker.password_file", "", "File with the password of our own sessions, not readable by others. `broker` and a `serve` that uses it share it; 16 characters or more.", text(func(c *Config) *string { return &c.Broker.PasswordFile })},
 		{"broker.user", "zhijiao", "User name of our own sessions at a broker that cannot map (broker.mapped: false). At ours each one's is its client id.", text(func(c *Config) *string { return &c.Broker.User })},
 		{"broker.sync", "always", "When the embedded broker's store reaches the disk: always (before each acknowledgement) or interval (within a second: faster, survives a crash of the program, not of the machine).", oneOf(func(c *Config) *string { return &c.Broker.Sync }, "always", "interval")},
 		{"broker.partitions", "2", "Ordered streams that ingest reads side by side; a device is always in the same one. It may grow, never shrink: what waits in the others would not be read.", number(func(c *Config) *int { return &c.Broker.Partitions }, 1, 256)},
 		{"broker.mapped", "true", "Whether broker.url maps what devices publish to partitions as the embedded broker does. false (Mosquitto): one session reads everything.", boolean(func(c *Config) *bool { return &c.Broker.Mapped })},
+		{"broker.cluster_node", "", "Name of this broker among the three of a cluster. Empty: it is alone.", text(func(c *Config) *string { return &c.Broker.Cluster.Node })},
+		{"broker.cluster_listen", "", "Address for the other two nodes, host:port.", text(func(c *Config) *string { return &c.Broker.Cluster.Listen })},
+		{"broker.cluster_peers", "", "Addresses of all three nodes, with commas between.", text(func(c *Config) *string { return &c.Broker.Cluster.Peers })},
+		{"broker.cluster_tls_cert", "", "Certificate chain of this node for the others (PEM), for both directions. Needed on any address but a loopback one.", text(func(c *Config) *string { return &c.Broker.Cluster.Cert })},
+		{"broker.cluster_tls_key", "", "Private key to broker.cluster_tls_cert (PEM, not readable by others).", text(func(c *Config) *string { return &c.Broker.Cluster.Key })},
+		{"broker.cluster_ca_file", "", "Certificate authority that signed the nodes' certificates (PEM).", text(func(c *Config) *string { return &c.Broker.Cluster.CAFile })},
 		{"sources.limit_minutes", "15", "Data of a source (a wire and a class of device) that is older counts as out of step (数据不同步); three of the shortest interval that its devices are expected to report at, where that is longer.", number(func(c *Config) *int { return &c.SourcesLimit }, 1, 1440)},
 		{"history.pack_after_days", "2", "Days after the end of a day when its fixes are packed: a twentieth of the space, and slower for GIS tools to get at. What comes later still is packed with them.", number(func(c *Config) *int { return &c.History.PackAfterDays }, 1, 3650)},
 		{"history.keep_months", "24", "Whole months after which fixes are removed, except the tracks around violations. No statute gives a number; the policy of the authority does (6 to 24 are usual). 0: never.", number(func(c *Config) *int { return &c.History.KeepMonths }, 0, 1200)},
