@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -41,13 +42,19 @@ func (a *App) startBroker(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("mqtt: %w", err)
 	}
+	var clientCA *x509.CertPool
+	if a.cfg.ClientCA != "" {
+		if clientCA, err = certPool(a.cfg.ClientCA); err != nil {
+			return fmt.Errorf("mqtt.client_ca_file: %w", err)
+		}
+	}
 	cluster, err := brokerCluster(a.cfg.Broker.Cluster)
 	if err != nil {
 		return err
 	}
 	b, err := broker.Start(ctx, broker.Options{
-		Cluster: cluster,
-		Listen:  a.cfg.MQTT.Listen, TLS: tlsConfig, StoreDir: a.storeDir(), Sync: broker.Sync(a.cfg.Broker.Sync),
+		Cluster: cluster, ClientCA: clientCA,
+		Listen: a.cfg.MQTT.Listen, TLS: tlsConfig, StoreDir: a.storeDir(), Sync: broker.Sync(a.cfg.Broker.Sync),
 		Partitions: a.cfg.Broker.Partitions, MAC: crypto.DeviceMAC(a.keys), ServiceSecret: secret,
 		OnViolation: a.recordViolation, OnUsed: a.secretUsed, Log: a.log.With("component", "broker"), Register: a.registry,
 	})

@@ -163,7 +163,7 @@ func (a *App) startCanary(ctx context.Context) error {
 func canarySerial(dataDir string) devices.Serial {
 	host, _ := os.Hostname() //nolint:errcheck // without a name the folder alone tells programs apart
 	sum := sha256.Sum256([]byte(host + "\x00" + dataDir))
-	return devices.Serial("canary-" + hex.EncodeToString(sum[:6]))
+	return devices.Serial(topic.CanaryPrefix + hex.EncodeToString(sum[:6]))
 }
 
 // enrolCanary makes the canary's device when there is none, and gives it a new secret, which nobody else learns.

@@ -65,7 +65,9 @@ type faultWorld struct {
 	cluster  *cluster.Cluster
 	pool     *pgxpool.Pool
 	settings []string
-	mqtt     string // of the broker
+	keys     string // file
+	mqtt     string // of the broker, or of the first node
+	nodes    []*faultNode
 	serials  []string
 	first    time.Time
 
@@ -86,6 +88,18 @@ type sending struct{ copies int }
 
 // newFaultWorld starts everything. link changes the addresses a server is given.
 func newFaultWorld(t testing.TB, folder string) *faultWorld {
+	t.Helper()
+	return newFaultWorldOf(t, folder, 1)
+}
+
+// faultNode is one broker of a cluster.
+type faultNode struct {
+	mqtt, route, dir string
+	*process
+}
+
+// newFaultWorldOf is one with so many brokers.
+func newFaultWorldOf(t testing.TB, folder string, brokers int) *faultWorld {
 	t.Helper()
 	ctx := context.Background()
 	w := &faultWorld{t: t, mqtt: freeAddress(t), servers: map[string]*process{},
@@ -122,9 +136,43 @@ func newFaultWorld(t testing.TB, folder string) *faultWorld {
 	if err := seedBench(ctx, w.pool, w.serials, crypto.DeviceMAC(keys)); err != nil {
 		t.Fatal(err)
 	}
-	w.startBroker()
+	w.nodes = append(w.nodes, &faultNode{mqtt: w.mqtt, route: freeAddress(t), dir: t.TempDir()})
+	for len(w.nodes) < brokers {
+		w.nodes = append(w.nodes, &faultNode{mqtt: freeAddress(t), route: freeAddress(t), dir: t.TempDir()})
+	}
+	if brokers == 1 {
+		w.startBroker()
+	} else {
+		w.keys = filepath.Join(dir, "keys")
+		for i := range w.nodes { // none of them is there before two are
+			w.launchNode(i)
+		}
+		for _, n := range w.nodes {
+			n.waitFor("the broker listens")
+		}
+	}
 	w.startServer("a")
 	return w
+}
+
+// launchNode starts a node of a cluster, and does not wait for it.
+func (w *faultWorld) launchNode(i int) {
+	var peers []string
+	for _, n := range w.nodes {
+		peers = append(peers, n.route)
+	}
+	n := w.nodes[i]
+	n.process = program(w.t, append(append([]string{"broker"}, w.settings...), "--database-url", w.cluster.URL(""), "--mqtt-listen", n.mqtt, "--data-dir", n.dir, "--keys-file", w.keys,
+		"--broker-cluster-node", fmt.Sprintf("n%d", i+1), "--broker-cluster-listen", n.route, "--broker-cluster-peers", strings.Join(peers, ","))...)
+}
+
+// urls are the nodes, beginning with the one that is whose turn.
+func (w *faultWorld) urls(turn int) string {
+	var out []string
+	for i := range w.nodes {
+		out = append(out, "tcp://"+w.nodes[(i+turn)%len(w.nodes)].mqtt)
+	}
+	return strings.Join(out, ",")
 }
 
 func (w *faultWorld) startBroker() {
@@ -144,7 +192,7 @@ func (w *faultWorld) startServer(name string, more ...string) *process {
 func (w *faultWorld) launch(name string, env []string, more ...string) *process {
 	w.t.Helper()
 	args := append([]string{"serve", "--http-listen", "127.0.0.1:0"}, w.settings...)
-	for flag, value := range map[string]string{"--database-url": w.cluster.URL(""), "--broker-url": "tcp://" + w.mqtt} {
+	for flag, value := range map[string]string{"--database-url": w.cluster.URL(""), "--broker-url": w.urls(0)} {
 		if !slices.Contains(more, flag) {
 			args = append(args, flag, value)
 		}
@@ -157,7 +205,7 @@ func (w *faultWorld) launch(name string, env []string, more ...string) *process 
 // publish starts the devices: each sends its fixes in order, and sends one again until it is acknowledged.
 func (w *faultWorld) publish() {
 	for i, serial := range w.serials {
-		link, err := mqttlink.New(mqttlink.Options{URL: "tcp://" + w.mqtt, ClientID: serial, Password: mqtttest.Secret(serial),
+		link, err := mqttlink.New(mqttlink.Options{URL: w.urls(i), ClientID: serial, Password: mqtttest.Secret(serial),
 			BackoffMin: 20 * time.Millisecond, BackoffMax: 200 * time.Millisecond, Timeout: 3 * time.Second})
 		if err != nil {
 			w.t.Fatal(err)

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"crypto/subtle"
+	"crypto/tls"
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -20,11 +21,12 @@ const (
 	ReasonNoRegistry Reason = "no_registry" // nobody has told us yet who may speak
 	ReasonUnknown    Reason = "unknown"     // not in the registry, or revoked
 	ReasonSecret     Reason = "secret"      // wrong secret
+	ReasonCert       Reason = "certificate" // none, or another's
 	ReasonGate       Reason = "gate"        // not every partition has a reader yet; the device tries again
 )
 
 var reasons = []Reason{ReasonProtocol, ReasonClientID, ReasonReserved, ReasonSerial, ReasonNoRegistry, ReasonUnknown,
-	ReasonSecret, ReasonGate}
+	ReasonSecret, ReasonCert, ReasonGate}
 
 // authenticator decides who is let in, and as what. It runs in the read loop of the connection, which holds no lock.
 type authenticator struct{ b *Broker }
@@ -41,7 +43,7 @@ func (a authenticator) Check(c server.ClientAuthentication) bool {
 	if addr := c.RemoteAddress(); addr != nil {
 		remote = addr.String()
 	}
-	perms, reason := a.decide(client, opts.Username, opts.Password, c.GetID())
+	perms, reason := a.decide(client, opts.Username, opts.Password, c.GetTLSConnectionState(), c.GetID())
 	if reason != "" {
 		b.metrics.refused.WithLabelValues(string(reason)).Inc()
 		// A closed gate is our own state, and devices knock on it again and again: nothing for the audit.
@@ -57,7 +59,7 @@ func (a authenticator) Check(c server.ClientAuthentication) bool {
 	return true
 }
 
-func (a authenticator) decide(client, user, password string, conn uint64) (*server.Permissions, Reason) {
+func (a authenticator) decide(client, user, password string, shown *tls.ConnectionState, conn uint64) (*server.Permissions, Reason) {
 	b := a.b
 	if client == "" {
 		return nil, ReasonProtocol
@@ -85,6 +87,9 @@ func (a authenticator) decide(client, user, password string, conn uint64) (*serv
 	if !b.gate.open() {
 		return nil, ReasonGate
 	}
+	if b.opts.ClientCA != nil && !strings.HasPrefix(client, topic.CanaryPrefix) && !certified(client, shown) {
+		return nil, ReasonCert
+	}
 	perms, err := b.partition.devicePermissions(client)
 	if err != nil {
 		b.log.Error("permissions of a device", "client", client, "error", err)
@@ -96,6 +101,11 @@ func (a authenticator) decide(client, user, password string, conn uint64) (*serv
 	}
 	b.used(client, mac)
 	return perms, ""
+}
+
+// certified says whether a device showed the certificate made out to it. That it is signed by who may sign the handshake has seen.
+func certified(serial string, shown *tls.ConnectionState) bool {
+	return shown != nil && len(shown.VerifiedChains) > 0 && shown.PeerCertificates[0].Subject.CommonName == serial
 }
 
 // clientID asks the server: the authenticator is not told the MQTT client id, but the connection's information has it.

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -103,7 +104,7 @@ func (b *Broker) serverOptions() *server.Options {
 		MaxPayload:                 MaxPayload,
 		CustomClientAuthentication: authenticator{b},
 		MQTT: server.MQTTOpts{
-			Host: host, Port: n, TLSConfig: b.opts.TLS, TLSTimeout: 10, AuthTimeout: 10,
+			Host: host, Port: n, TLSConfig: b.listenerTLS(), TLSTimeout: 10, AuthTimeout: 10,
 			AckWait: b.opts.AckWait, MaxAckPending: uint16(b.opts.MaxAckPending),
 		},
 	}
@@ -113,6 +114,17 @@ func (b *Broker) serverOptions() *server.Options {
 	// A thousand consumers a stream is nats-server's default, and every MQTT QoS 1 subscription is one of one stream.
 	o.JetStreamLimits.DefaultMaxConsumers = -1
 	return o
+}
+
+// listenerTLS asks for certificates where devices need them. The handshake lets who has none go on: our own sessions have none, and the
+// authenticator tells who is who.
+func (b *Broker) listenerTLS() *tls.Config {
+	if b.opts.ClientCA == nil {
+		return b.opts.TLS
+	}
+	c := b.opts.TLS.Clone()
+	c.ClientCAs, c.ClientAuth = b.opts.ClientCA, tls.VerifyClientCertIfGiven
+	return c
 }
 
 // listen starts the server and waits until the MQTT listener is open, or it has said why not.
@@ -132,6 +144,9 @@ func (b *Broker) listen(ctx context.Context) error {
 		return errors.New("broker: JetStream did not start: see the log")
 	}
 	if err := b.forgetRetained(ctx); err != nil {
+		return err
+	}
+	if err := b.catchUp(ctx); err != nil {
 		return err
 	}
 	b.prepared.Store(true)
@@ -184,6 +199,9 @@ func (b *Broker) Ready() error {
 	}
 	if !b.server.Running() {
 		return errors.New("broker: not running")
+	}
+	if err := b.current(); err != nil {
+		return err
 	}
 	if !b.gate.open() {
 		return errors.New("broker: not every partition has its reader; devices are refused")

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,11 +38,13 @@ const (
 
 // Options are what a Broker is built of.
 type Options struct {
-	Listen     string      // host:port of the MQTT listener; port 0 takes a free one
-	TLS        *tls.Config // nil only on a loopback address
-	StoreDir   string      // JetStream's folder
-	Sync       Sync        // SyncAlways when empty
-	Partitions int         // 1 when zero
+	Listen string      // host:port of the MQTT listener; port 0 takes a free one
+	TLS    *tls.Config // nil only on a loopback address
+	// ClientCA signs the certificates of devices: each shows one whose common name is its serial, beside its secret. nil: they need none.
+	ClientCA   *x509.CertPool
+	StoreDir   string // JetStream's folder
+	Sync       Sync   // SyncAlways when empty
+	Partitions int    // 1 when zero
 
 	// Cluster makes this broker one of three that keep every message together; nil: it is alone.
 	Cluster *Cluster
@@ -105,6 +108,7 @@ func (o *Options) validate() error {
 	refuse(err != nil, "listen address %q: %v", o.Listen, err)
 	refuse(err == nil && o.TLS == nil && !loopback(host),
 		"%q is not a loopback address: devices send secrets and positions, so this listener needs TLS", o.Listen)
+	refuse(o.ClientCA != nil && o.TLS == nil, "certificates of devices need TLS")
 	refuse(o.StoreDir == "", "no store folder")
 	if c := o.Cluster; c != nil {
 		refuse(c.Node == "" || strings.ContainsAny(c.Node, " .*>\t"), "node name %q: one word, without dots", c.Node)

@@ -90,6 +90,92 @@ func TestTLS(t *testing.T) {
 	refused(t, stranger)
 }
 
+// TestClientCertificates: where devices need certificates, a device comes in with its own and its secret; not without, not with another
+// device's, not with one that somebody else signed, and not without the secret. Our own sessions need none.
+func TestClientCertificates_R40(t *testing.T) {
+	t.Parallel()
+	server, client := selfSigned(t)
+	ours, strangers := newAuthority(t), newAuthority(t)
+	b, err := broker.Start(t.Context(), broker.Options{Listen: "127.0.0.1:0", TLS: server, ClientCA: ours.pool, StoreDir: t.TempDir(),
+		Sync: broker.SyncInterval, MAC: mqtttest.MAC, ServiceSecret: mqtttest.ServiceSecret,
+		Log: slog.New(slog.DiscardHandler), Register: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := b.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	b.Update(mqtttest.Registry("WB-1", "WB-2", "canary-1"))
+	m := &mqtttest.B{Kind: mqtttest.Embedded, URL: b.URL(), Partitions: 1}
+	got := &mqtttest.Collector{}
+	with := func(o mqttlink.Options, certificates ...tls.Certificate) mqttlink.Options {
+		o.TLS = client.Clone()
+		o.TLS.Certificates = certificates
+		return o
+	}
+	mqtttest.Link(t, with(m.Reader(0, got.Handle)))
+	device := mqtttest.Link(t, with(m.Device("WB-1"), ours.certificate(t, "WB-1")))
+	publish(t, device, topic.Up("WB-1", "fix"), "with a certificate")
+	canary := mqtttest.Link(t, with(m.Device("canary-1")))
+	publish(t, canary, topic.Up("canary-1", "fix"), "and ourselves")
+	mqtttest.Eventually(t, "it comes", func() bool { return got.HasPayload("with a certificate") && got.HasPayload("and ourselves") })
+	refused(t, with(m.Device("WB-2")))
+	refused(t, with(m.Device("WB-2"), ours.certificate(t, "WB-1")))
+	refused(t, with(m.Device("WB-2"), strangers.certificate(t, "WB-2")))
+	wrong := with(m.Device("WB-2"), ours.certificate(t, "WB-2"))
+	wrong.Password = "not its secret at all"
+	refused(t, wrong)
+	mqtttest.Link(t, with(m.Device("WB-2"), ours.certificate(t, "WB-2")))
+}
+
+// authority signs certificates of devices.
+type authority struct {
+	pool *x509.CertPool
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "devices"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &authority{pool: x509.NewCertPool(), key: key}
+	if a.cert, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	a.pool.AddCert(a.cert)
+	return a
+}
+
+// certificate is one of a device.
+func (a *authority) certificate(t *testing.T, serial string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: serial}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
 // TestRetainedMessagesAreNotKept: what a device says with the retain flag is delivered like anything else, and is not left on
 // the disk: neither while the broker runs nor after.
 func TestRetainedMessagesAreNotKept(t *testing.T) {

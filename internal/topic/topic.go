@@ -44,6 +44,9 @@ func OwnTracks(serial devices.Serial, device string) string {
 	return "owntracks/" + string(serial) + "/" + device
 }
 
+// CanaryPrefix begins the serials of the devices by which a process tries the whole path: its own, with secrets nobody else learns.
+const CanaryPrefix = "canary-"
+
 // ServicePrefix begins the client id and user name of every session that is ours. A serial holds no colon, so no device
 // can be called like one of us.
 const ServicePrefix = "zhijiao:"

@@ -17,6 +17,7 @@ type Config struct {
 	MQTT     Listener
 	JT808    JT808
 	Enrol    Listener // empty Listen: none
+	ClientCA string   // of devices that speak MQTT
 	Broker   Broker
 	History  History
 	Ingest   Ingest
@@ -147,6 +148,7 @@ func Keys() []Key {
 		{"mqtt.listen", "127.0.0.1:1883", "Address of the embedded broker's MQTT listener. Port 0 takes a free one.", text(func(c *Config) *string { return &c.MQTT.Listen })},
 		{"mqtt.tls_cert", "", "Certificate chain of the MQTT listener (PEM). Needed on any address but a loopback one.", text(func(c *Config) *string { return &c.MQTT.TLSCert })},
 		{"mqtt.tls_key", "", "Private key to mqtt.tls_cert (PEM, not readable by others).", text(func(c *Config) *string { return &c.MQTT.TLSKey })},
+		{"mqtt.client_ca_file", "", "Certificate authority of the devices (PEM): each shows a certificate with its serial as common name, beside its secret. Empty: the secret alone.", text(func(c *Config) *string { return &c.ClientCA })},
 		{"jt808.listen", "", "Address of the listener for terminals that speak JT/T 808 over TCP. Empty: none. Port 0 takes a free one.", text(func(c *Config) *string { return &c.JT808.Listen })},
 		{"jt808.tls_cert", "", "Certificate chain of that listener (PEM), for terminals that can. On any address but a loopback one it or jt808.plain is needed.", text(func(c *Config) *string { return &c.JT808.TLSCert })},
 		{"jt808.tls_key", "", "Private key to jt808.tls_cert (PEM, not readable by others).", text(func(c *Config) *string { return &c.JT808.TLSKey })},
