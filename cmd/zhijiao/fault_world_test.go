@@ -354,7 +354,13 @@ func (w *faultWorld) tally() (c faultTally) {
 			}
 			seen[k] = true
 		}
-		c.lost += missing
+		if c.lost += missing; missing > 0 {
+			for n := int64(1); n <= acked; n++ {
+				if !seen[key{1, n}] {
+					w.t.Logf("%s: %d of %d is missing", serial, n, acked)
+				}
+			}
+		}
 	}
 	return c
 }

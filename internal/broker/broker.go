@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -39,6 +40,7 @@ type Broker struct {
 	once       sync.Once
 	fatal      atomic.Pointer[string]
 	addr       string
+	inside     *nats.Conn  // of a node of a cluster, to ask the others
 	internal   string      // what we ourselves connect with, inside the process
 	prepared   atomic.Bool // the store is as it is to be: clients may come
 }
@@ -147,6 +149,9 @@ func (b *Broker) listen(ctx context.Context) error {
 		return err
 	}
 	if err := b.catchUp(ctx); err != nil {
+		return err
+	}
+	if err := b.answer(); err != nil {
 		return err
 	}
 	b.prepared.Store(true)

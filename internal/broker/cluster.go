@@ -2,17 +2,23 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 )
 
 // clusterUser is whom the nodes greet each other as; their password is that of our own sessions.
 const clusterUser = "zhijiao"
+
+// serverPrefix begins the names under which nodes know each other.
+const serverPrefix = "zhijiao-"
 
 // clusterTimeout is how long a node waits for the others to take what it was given, such as while they agree on who leads. A client
 // that waits longer is cut and sends again.
@@ -22,7 +28,7 @@ const clusterTimeout = 10 * time.Second
 func (c *Cluster) join(o *server.Options, secret string) {
 	host, port, _ := net.SplitHostPort(c.Listen)
 	n, _ := strconv.Atoi(port)
-	o.ServerName = "zhijiao-" + c.Node
+	o.ServerName = serverPrefix + c.Node
 	// nats-server calls the other nodes only when its own listener is open. It is on loopback, at a free port, and the authenticator
 	// lets nobody in there.
 	o.DontListen, o.Host, o.Port = false, "127.0.0.1", server.RANDOM_PORT
@@ -60,4 +66,69 @@ func (b *Broker) catchUp(ctx context.Context) error {
 		case <-time.After(clusterRetry):
 		}
 	}
+}
+
+const (
+	gateSubject = "zhijiao.gate" // nodes ask each other on it; no client may publish or subscribe there
+	gateAnswer  = 500 * time.Millisecond
+)
+
+// answer tells other nodes whether every partition has its reader as far as this one knows. The connection ends with the server.
+func (b *Broker) answer() error {
+	if b.opts.Cluster == nil {
+		return nil
+	}
+	conn, err := nats.Connect("", nats.InProcessServer(b.server), nats.Token(b.internal), nats.Name("zhijiao"), nats.NoReconnect())
+	if err != nil {
+		return fmt.Errorf("broker: connect inside: %w", err)
+	}
+	b.inside = conn
+	_, err = conn.Subscribe(gateSubject, func(m *nats.Msg) {
+		if b.gate.here.Load() {
+			_ = m.Respond([]byte(b.opts.Cluster.Node)) // no answer is an answer
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("broker: answer other nodes: %w", err)
+	}
+	return conn.Flush()
+}
+
+// everywhere is nil when every node that is there knows every partition's reader. Each keeps what it is given only if it knows somebody
+// who reads it, and any of them may have to answer for it alone with one other.
+func (b *Broker) everywhere() error {
+	if b.opts.Cluster == nil {
+		return nil
+	}
+	if b.inside == nil {
+		return errors.New("broker: starting")
+	}
+	routes, err := b.server.Routez(nil)
+	if err != nil {
+		return fmt.Errorf("broker: list nodes: %w", err)
+	}
+	want := map[string]bool{b.opts.Cluster.Node: true}
+	for _, r := range routes.Routes {
+		want[strings.TrimPrefix(r.RemoteName, serverPrefix)] = true
+	}
+	if len(want) < 2 {
+		return errors.New("broker: no other node is there")
+	}
+	inbox := nats.NewInbox()
+	answers, err := b.inside.SubscribeSync(inbox)
+	if err != nil {
+		return fmt.Errorf("broker: ask other nodes: %w", err)
+	}
+	defer func() { _ = answers.Unsubscribe() }()
+	if err := b.inside.PublishRequest(gateSubject, inbox, nil); err != nil {
+		return fmt.Errorf("broker: ask other nodes: %w", err)
+	}
+	for end := time.Now().Add(gateAnswer); len(want) > 0; {
+		m, err := answers.NextMsg(time.Until(end))
+		if err != nil {
+			return fmt.Errorf("broker: %d nodes do not know every partition's reader yet", len(want))
+		}
+		delete(want, string(m.Data))
+	}
+	return nil
 }

@@ -24,6 +24,7 @@ const (
 type gate struct {
 	b      *Broker
 	isOpen atomic.Bool
+	here   atomic.Bool // every partition has its consumer as far as this node knows
 	wake   chan struct{}
 	done   chan struct{}
 	once   sync.Once
@@ -58,6 +59,11 @@ func (g *gate) run(stop <-chan struct{}) {
 		}
 		missing, err := g.missing()
 		now := err == nil && len(missing) == 0
+		g.here.Store(now)
+		if now && !g.isOpen.Load() {
+			err = g.b.everywhere()
+			now = err == nil
+		}
 		if was := g.isOpen.Swap(now); was != now {
 			if now {
 				g.once.Do(func() { close(g.opened) })
