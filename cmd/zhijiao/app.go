@@ -72,6 +72,7 @@ type App struct {
 	jt808  string // address for JT/T 808 terminals; empty: none
 	// address where devices fetch their secrets; empty: none
 	enrolment string
+	osmand    string // address for trackers over HTTP; empty: none
 	demo      demo
 	ready     atomic.Bool
 }
@@ -120,7 +121,7 @@ func (a *App) parts() []part {
 	}
 	if a.plan.server {
 		list = append(list, part{"ingest", a.startIngest}, part{"commands", a.startCommands}, part{"canary", a.startCanary},
-			part{"terminals", a.startJT808}, part{"enrolment", a.startEnrolment},
+			part{"terminals", a.startJT808}, part{"trackers", a.startOsmAnd}, part{"enrolment", a.startEnrolment},
 			part{"self-test", a.startSelfTest})
 	}
 	if a.plan.demo {

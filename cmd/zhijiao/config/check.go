@@ -23,6 +23,7 @@ func (c *Config) check() error {
 		c.MQTT.check("mqtt", "devices' secrets and people's places would cross the network readable"),
 		c.JT808.check(),
 		c.Enrol.checkWhereSet("enrol", "devices' secrets would cross the network readable"),
+		c.OsmAnd.checkWhereSet("osmand", "trackers' secrets and people's places would cross the network readable"),
 		c.Database.check(),
 		c.Broker.check(),
 	}
@@ -160,22 +161,30 @@ func (b Broker) check() error {
 }
 
 // Password reads the password of our own sessions; empty when none is configured.
-func (b Broker) Password() (string, error) {
-	if b.PasswordFile == "" {
+func (b Broker) Password() (string, error) { return secretIn("broker.password_file", b.PasswordFile) }
+
+// ForwardToken reads the token of a Traccar server; empty where none is configured.
+func (o OsmAnd) ForwardToken() (string, error) {
+	return secretIn("osmand.forward_token_file", o.ForwardTokenFile)
+}
+
+// secretIn reads a file with a secret that machines give one another.
+func secretIn(key, path string) (string, error) {
+	if path == "" {
 		return "", nil
 	}
-	if err := private("broker.password_file", b.PasswordFile); err != nil {
+	if err := private(key, path); err != nil {
 		return "", err
 	}
-	data, err := os.ReadFile(b.PasswordFile)
+	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("broker.password_file: %w", err)
+		return "", fmt.Errorf("%s: %w", key, err)
 	}
-	password := strings.TrimSpace(string(data))
-	if len(password) < minPassword {
-		return "", fmt.Errorf("broker.password_file: a password of %d characters or more is needed (openssl rand -hex 24 makes one)", minPassword)
+	secret := strings.TrimSpace(string(data))
+	if len(secret) < minPassword {
+		return "", fmt.Errorf("%s: %d characters or more are needed (openssl rand -hex 24 makes them)", key, minPassword)
 	}
-	return password, nil
+	return secret, nil
 }
 
 // private refuses a file with a secret that others than its owner and its group may read, or its group may change.

@@ -16,6 +16,7 @@ type Config struct {
 	HTTP     Listener
 	MQTT     Listener
 	JT808    JT808
+	OsmAnd   OsmAnd
 	Enrol    Listener // empty Listen: none
 	ClientCA string   // of devices that speak MQTT
 	Broker   Broker
@@ -46,6 +47,12 @@ type JT808 struct {
 	Plain       bool   // beyond this machine, without TLS
 	MakersOf    string // models, with commas between
 	Connections int    // at most
+}
+
+// OsmAnd is the listener for trackers that speak over HTTP.
+type OsmAnd struct {
+	Listener
+	ForwardTokenFile string
 }
 
 // Makers says whether the makers' own items of a model are read.
@@ -158,6 +165,10 @@ func Keys() []Key {
 		{"enrol.listen", "", "Address at which devices exchange an enrolment code for their secret over HTTPS. Empty: none. Port 0 takes a free one.", text(func(c *Config) *string { return &c.Enrol.Listen })},
 		{"enrol.tls_cert", "", "Certificate chain of that listener (PEM). Needed on any address but a loopback one.", text(func(c *Config) *string { return &c.Enrol.TLSCert })},
 		{"enrol.tls_key", "", "Private key to enrol.tls_cert (PEM, not readable by others).", text(func(c *Config) *string { return &c.Enrol.TLSKey })},
+		{"osmand.listen", "", "Address of the listener for trackers over HTTP: OsmAnd, Traccar Client, and positions that a Traccar server forwards. Empty: none. Port 0 takes a free one.", text(func(c *Config) *string { return &c.OsmAnd.Listen })},
+		{"osmand.tls_cert", "", "Certificate chain of that listener (PEM). Needed on any address but a loopback one.", text(func(c *Config) *string { return &c.OsmAnd.TLSCert })},
+		{"osmand.tls_key", "", "Private key to osmand.tls_cert (PEM, not readable by others).", text(func(c *Config) *string { return &c.OsmAnd.TLSKey })},
+		{"osmand.forward_token_file", "", "File with the token by which a Traccar server may forward for devices of the registry called traccar-…, not readable by others. Empty: none may.", text(func(c *Config) *string { return &c.OsmAnd.ForwardTokenFile })},
 		{"broker.url", "", "Address of a broker that runs elsewhere: ssl://host:8883, or tcp:// on this machine; of a cluster all three, with commas between. Empty: `up` embeds one; `serve` needs it.", text(func(c *Config) *string { return &c.Broker.URL })},
 		{"broker.ca_file", "", "Certificate authority that signed the certificate of broker.url (PEM). Empty: those the machine trusts.", text(func(c *Config) *string { return &c.Broker.CAFile })},
 		{"broker.password_file", "", "File with the password of our own sessions, not readable by others. `broker` and a `serve` that uses it share it; 16 characters or more.", text(func(c *Config) *string { return &c.Broker.PasswordFile })},
