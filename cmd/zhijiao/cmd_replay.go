@@ -23,7 +23,7 @@ func newReplayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay PATH",
 		Short: "Send recorded traces to a running platform, as devices would",
-		Long: `Send the traces of a CSV file, or of every CSV file (plain or .gz) under a folder, through MQTT to a platform that runs: that of
+		Long: `Send the traces of a file (.csv, .gpx, .plt of GeoLife; plain or .gz), or of every such file under a folder, through MQTT to a platform that runs: that of
 data_dir (` + "`zhijiao up --rehearsal` or `up --demo`" + `), or database_url with broker.url. Invented people are enrolled for them, so
 only a rehearsal takes them; approvals for dense traces are recorded for the days they cover.
 

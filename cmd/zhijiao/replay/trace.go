@@ -53,7 +53,7 @@ func (t *Trace) Shift(from time.Time) {
 func Load(path string) ([]Trace, error) {
 	var files []string
 	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && (strings.HasSuffix(p, ".csv") || strings.HasSuffix(p, ".csv.gz")) {
+		if err == nil && !d.IsDir() && ending(p) != "" {
 			files = append(files, p)
 		}
 		return err
@@ -62,7 +62,7 @@ func Load(path string) ([]Trace, error) {
 		return nil, fmt.Errorf("look for traces: %w", err)
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("%s holds no .csv or .csv.gz", path)
+		return nil, fmt.Errorf("%s holds no trace: .csv, .gpx or .plt, plain or .gz", path)
 	}
 	sort.Strings(files)
 	var out []Trace
@@ -74,6 +74,18 @@ func Load(path string) ([]Trace, error) {
 		out = append(out, t)
 	}
 	return out, nil
+}
+
+// readers are the forms of a trace by the ending of its file.
+var readers = map[string]func(io.Reader, string) (Trace, error){".csv": Read, ".gpx": ReadGPX, ".plt": ReadPLT}
+
+// ending is which of them a file has; empty: none.
+func ending(path string) string {
+	e := strings.ToLower(filepath.Ext(strings.TrimSuffix(path, ".gz")))
+	if readers[e] == nil {
+		return ""
+	}
+	return e
 }
 
 func loadFile(path string) (Trace, error) {
@@ -91,8 +103,16 @@ func loadFile(path string) (Trace, error) {
 		defer z.Close()
 		r = z
 	}
-	folder, name := filepath.Base(filepath.Dir(path)), strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".gz"), ".csv")
-	t, err := Read(r, folder+"-"+name)
+	e := ending(path)
+	if e == "" {
+		return Trace{}, errors.New("neither .csv, .gpx nor .plt, plain or .gz")
+	}
+	base := strings.TrimSuffix(filepath.Base(path), ".gz")
+	folder, name := filepath.Base(filepath.Dir(path)), base[:len(base)-len(e)]
+	if folder == "Trajectory" { // of GeoLife: the person is the folder above
+		folder = filepath.Base(filepath.Dir(filepath.Dir(path)))
+	}
+	t, err := readers[e](r, folder+"-"+name)
 	t.Index = folder + "/" + name
 	return t, err
 }
@@ -116,8 +136,7 @@ func Read(r io.Reader, name string) (Trace, error) {
 			return Trace{}, fmt.Errorf("header: no column %s", need)
 		}
 	}
-	serial := notSerial.ReplaceAllString(name, "-")
-	t := Trace{Name: name, Serial: devices.Serial("R-" + serial[max(0, len(serial)-60):])}
+	t := newTrace(name)
 	for {
 		row, err := c.Read()
 		if errors.Is(err, io.EOF) {
@@ -133,8 +152,18 @@ func Read(r io.Reader, name string) (Trace, error) {
 		}
 		t.Fixes = append(t.Fixes, fix)
 	}
+	return t.finished()
+}
+
+func newTrace(name string) Trace {
+	serial := notSerial.ReplaceAllString(name, "-")
+	return Trace{Name: name, Serial: devices.Serial("R-" + serial[max(0, len(serial)-60):])}
+}
+
+// finished puts the fixes in order, and says by what they were recorded.
+func (t Trace) finished() (Trace, error) {
 	if len(t.Fixes) == 0 {
-		return Trace{}, errors.New("no rows")
+		return Trace{}, errors.New("no fixes")
 	}
 	sort.SliceStable(t.Fixes, func(i, j int) bool { return t.Fixes[i].At.Before(t.Fixes[j].At) })
 	t.Class, t.Interval = devices.Phone, interval(t.Fixes)

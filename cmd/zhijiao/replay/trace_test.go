@@ -48,7 +48,7 @@ func TestReadNamesTheFault(t *testing.T) {
 		"no zone":    {"t_utc,lat,lon\n2026-01-01T00:00:00,1,2\n", "line 2: column t_utc"},
 		"no number":  {"t_utc,lat,lon\n2026-01-01T00:00:00Z,north,2\n", "column lat is no number"},
 		"no column":  {"t_utc,lat\n", "no column lon"},
-		"empty":      {"t_utc,lat,lon\n", "no rows"},
+		"empty":      {"t_utc,lat,lon\n", "no fixes"},
 		"empty cell": {"t_utc,lat,lon\n2026-01-01T00:00:00Z,1,\n", "column lon must be there"},
 	} {
 		t.Run(name, func(t *testing.T) {
