@@ -59,6 +59,58 @@ func TestRoundTripAllOverChina(t *testing.T) {
 	})
 }
 
+// inverseError is how far, in metres, a place as sent is from what the forward formula makes of its conversion.
+func inverseError(d Datum, lon, lat float64) float64 {
+	x, y := ToWGS84(d, lon, lat)
+	x, y = FromWGS84(d, x, y)
+	return metres(lon, lat, x, y)
+}
+
+// R44: whatever place of China comes in GCJ-02 or BD-09, the forward formula takes what we make of it back to within a centimetre.
+func TestInverseAgainstForward_R44(t *testing.T) {
+	t.Parallel()
+	check := func(t interface{ Fatalf(string, ...any) }, lon, lat float64) {
+		for _, d := range []Datum{GCJ02, BD09} {
+			if off := inverseError(d, lon, lat); !(off < 0.01) {
+				t.Fatalf("%v at %v %v: %.4f m", d, lon, lat, off)
+			}
+			if x, y := ToWGS84(d, lon, lat); metres(lon, lat, x, y) < 10 { // the least shift over China is some tens of metres
+				t.Fatalf("%v at %v %v is not shifted", d, lon, lat)
+			}
+		}
+	}
+	// A grid, denser than the longest wave of the formula, and lines along 105° E and 35° N, where its roots have no slope.
+	for lon := 73.7; lon < 135.1; lon += 0.37 {
+		for lat := 4.0; lat < 53.6; lat += 0.31 {
+			check(t, lon, lat)
+		}
+		check(t, lon, 35)
+	}
+	for _, near := range []float64{0, 1e-14, 1e-12, 1e-9, 1e-6, 0.003, 0.0031} {
+		check(t, 105+near, 30.66)
+		check(t, 105-near, 30.66)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		check(t, rapid.Float64Range(73.7, 135.1).Draw(t, "lon"), rapid.Float64Range(4, 53.6).Draw(t, "lat"))
+	})
+}
+
+func FuzzInverse_R44(f *testing.F) {
+	f.Add(113.166, 30.663)
+	f.Add(105.0, 35.0)
+	f.Add(73.7, 53.6)
+	f.Fuzz(func(t *testing.T, lon, lat float64) {
+		if !(lon > 73.7 && lon < 135.1 && lat > 4 && lat < 53.6) {
+			t.Skip("not in China")
+		}
+		for _, d := range []Datum{GCJ02, BD09} {
+			if off := inverseError(d, lon, lat); !(off < 0.01) {
+				t.Fatalf("%v at %v %v: %.4f m", d, lon, lat, off)
+			}
+		}
+	})
+}
+
 func TestConversionStaysFinite(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
