@@ -88,11 +88,15 @@ func faultRows() []faultRow {
 		}},
 	}
 	for _, point := range fail.Points {
-		times := 3
+		harm := func(w *faultWorld, round int) { w.atPoint(point, 1+round%3) }
 		if point == fail.TimersDecided || point == fail.TimersCommitted {
-			times = 1 // timers are rare while devices speak
+			harm = func(w *faultWorld, _ int) { // timers are rare while devices speak, and wait while a backlog does
+				w.pauses.Lock()
+				defer w.pauses.Unlock()
+				w.atPoint(point, 1)
+			}
 		}
-		rows = append(rows, faultRow{"killed at " + point, 1, func(w *faultWorld, round int) { w.atPoint(point, 1+round%times) }})
+		rows = append(rows, faultRow{"killed at " + point, 1, harm})
 	}
 	return rows
 }

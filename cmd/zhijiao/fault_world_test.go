@@ -355,8 +355,10 @@ func (w *faultWorld) tally() (c faultTally) {
 			seen[k] = true
 		}
 		if c.lost += missing; missing > 0 {
-			for n := int64(1); n <= acked; n++ {
+			told := 0
+			for n := int64(1); n <= acked && told < 5; n++ {
 				if !seen[key{1, n}] {
+					told++
 					w.t.Logf("%s: %d of %d is missing", serial, n, acked)
 				}
 			}
