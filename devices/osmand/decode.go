@@ -2,8 +2,11 @@ package osmand
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +19,9 @@ const (
 	// rangeError is what a dilution of precision of one is taken for, in metres, where a tracker gives no accuracy: the usual error of a
 	// civil receiver's ranges.
 	rangeError = 5
+	maxSpeed   = 500 // metres a second, the wire's limit: what is faster is not known
+	// lowBattery stands for an alarm of a low battery that comes without a figure: it is below the threshold at which one is low.
+	lowBattery = 10
 )
 
 // Message is what a request says.
@@ -23,6 +29,7 @@ type Message struct {
 	ID        string // as the tracker gives it; known even of a message that is refused, where it could be read
 	Forwarded bool   // by a Traccar server
 	Readings  []Reading
+	Faults    []*devices.Fault // of readings that are not there; the message is refused only where none is
 }
 
 // Reading is one place or state of a tracker. Degrees are as sent: the datum is its model's.
@@ -46,7 +53,7 @@ func fault(reason devices.Reason, field, detail string) *devices.Fault {
 func DecodeForm(v url.Values) (Message, *devices.Fault) {
 	get := func(names ...string) (string, string) {
 		for _, n := range names {
-			if s := strings.TrimSpace(v.Get(n)); s != "" {
+			if s := strings.TrimSpace(v.Get(n)); s != "" && s != "null" { // null is what Traccar puts for what it does not know
 				return s, n
 			}
 		}
@@ -92,6 +99,10 @@ func DecodeForm(v url.Values) (Message, *devices.Fault) {
 	if r.At, f = instant(stamp, "timestamp"); f != nil {
 		return m, f
 	}
+	known := func(most float64, names ...string) (float64, bool) { // a number that apps make negative where they do not know it
+		x, given := number(math.Inf(-1), most, names...)
+		return x, given && x >= 0
+	}
 	lat, hasLat := number(-90, 90, "lat")
 	lon, hasLon := number(-180, 180, "lon")
 	if both, _ := get("location"); both != "" && !hasLat && !hasLon && f == nil {
@@ -106,20 +117,25 @@ func DecodeForm(v url.Values) (Message, *devices.Fault) {
 	}
 	valid, said := truth("valid")
 	r.Lat, r.Lon, r.Placed = lat, lon, hasLat && hasLon && (valid || !said)
-	r.Accuracy, _ = number(0, 100_000, "accuracy")
+	if made, _ := truth("mock"); made { // by a program on the phone
+		r.Placed = false
+	}
+	if x, given := known(100_000, "accuracy"); given {
+		r.Accuracy = x
+	}
 	if hdop, given := number(0, 100, "hdop"); given && hdop > 0 {
 		r.Satellite = true
 		if r.Accuracy == 0 {
 			r.Accuracy = math.Max(rangeError, rangeError*hdop)
 		}
 	}
-	if speed, given := number(0, 2000, "speed"); given {
-		r.Speed = speed * knot
+	if x, given := known(math.MaxFloat64, "speed"); given {
+		r.speed(x * knot)
 	}
 	if n, given := number(0, 200, "sat", "satellites"); given {
 		r.Satellites = int(n)
 	}
-	if level, given := number(0, 100, "batt", "batteryLevel"); given {
+	if level, given := known(100, "batt", "batteryLevel"); given {
 		r.Health.Battery = percent(level)
 	}
 	if is, given := truth("charge"); given {
@@ -128,6 +144,8 @@ func DecodeForm(v url.Values) (Message, *devices.Fault) {
 	if c, _ := get("cell"); c != "" {
 		cell(c, &r.Health)
 	}
+	alarms, _ := get("alarm")
+	r.alarms(alarms)
 	if f != nil {
 		return m, f
 	}
@@ -140,10 +158,36 @@ func (r *Reading) check() *devices.Fault {
 	if r.Placed && r.Lon == 0 && r.Lat == 0 { // a receiver without a fix
 		r.Placed = false
 	}
-	if h := r.Health; !r.Placed && h.Battery == nil && h.Charging == nil && h.Cell == "" {
+	if h := r.Health; !r.Placed && h.Battery == nil && h.Charging == nil && h.Cell == "" && h.Strap == devices.StrapUnknown && h.LastGasp == "" {
 		return fault(devices.MissingField, "lat", "no place it is sure of, and nothing of itself")
 	}
 	return nil
+}
+
+func (r *Reading) speed(metresASecond float64) {
+	if metresASecond >= 0 && metresASecond <= maxSpeed {
+		r.Speed = metresASecond
+	}
+}
+
+// alarms reads the names that Traccar gives to what trackers report, with commas between. What is about vehicles, or fences of its own,
+// says nothing to us.
+func (r *Reading) alarms(names string) {
+	h := &r.Health
+	for _, name := range strings.Split(names, ",") {
+		switch strings.TrimSpace(name) {
+		case "removing":
+			h.Strap = max(h.Strap, devices.StrapOpen)
+		case "tampering":
+			h.Strap = devices.CaseOpen
+		case "powerOff":
+			h.LastGasp = "power_off"
+		case "lowBattery", "lowPower":
+			if h.Battery == nil {
+				h.Battery = percent(lowBattery)
+			}
+		}
+	}
 }
 
 // maxUnix is the last second that is written with four digits of a year.
@@ -220,6 +264,7 @@ type location struct {
 		Accuracy  *float64 `json:"accuracy"`
 		Speed     *float64 `json:"speed"` // m/s; negative: not known
 	} `json:"coords"`
+	Mock    bool `json:"mock"` // a place that a program on the phone made up
 	Battery *struct {
 		Level    *float64 `json:"level"` // 0 to 1; negative: not known
 		Charging *bool    `json:"is_charging"`
@@ -228,25 +273,32 @@ type location struct {
 
 type position struct {
 	FixTime    string   `json:"fixTime"`
+	DeviceTime string   `json:"deviceTime"`
+	Outdated   bool     `json:"outdated"` // the place is the last one that was known, not a new one
 	Valid      *bool    `json:"valid"`
 	Latitude   *float64 `json:"latitude"`
 	Longitude  *float64 `json:"longitude"`
 	Accuracy   *float64 `json:"accuracy"`
 	Speed      *float64 `json:"speed"` // knots
-	Attributes struct {
-		BatteryLevel *float64 `json:"batteryLevel"`
-		Charge       *bool    `json:"charge"`
-		Sat          *float64 `json:"sat"`
-		HDOP         *float64 `json:"hdop"`
-	} `json:"attributes"`
+	Network    *struct {
+		Cells []struct {
+			MCC    *uint32 `json:"mobileCountryCode"`
+			MNC    *uint32 `json:"mobileNetworkCode"`
+			Area   *uint32 `json:"locationAreaCode"`
+			Cell   *uint64 `json:"cellId"`
+			Signal *int    `json:"signalStrength"` // dBm
+		} `json:"cellTowers"`
+	} `json:"network"`
+	Attributes map[string]any `json:"attributes"` // what a tracker's protocol has; of another type than expected it is not there
 }
 
 // DecodeJSON takes a JSON body apart.
 func DecodeJSON(b []byte) (Message, *devices.Fault) {
 	var in body
 	var m Message
-	if err := json.Unmarshal(b, &in); err != nil {
-		return m, fault(devices.Malformed, "", "not JSON of a shape that we know")
+	f := unmarshal(b, &in, "")
+	if f != nil && f.Reason == devices.Malformed {
+		return m, f
 	}
 	if in.Device != nil {
 		m.ID, m.Forwarded = in.Device.UniqueID, true
@@ -255,6 +307,9 @@ func DecodeJSON(b []byte) (Message, *devices.Fault) {
 	}
 	if m.ID == "" {
 		return m, fault(devices.MissingField, map[bool]string{true: "device.uniqueId", false: "device_id"}[m.Forwarded], "who speaks")
+	}
+	if f != nil {
+		return m, f
 	}
 	if m.Forwarded {
 		if in.Position == nil {
@@ -267,34 +322,51 @@ func DecodeJSON(b []byte) (Message, *devices.Fault) {
 		m.Readings = []Reading{r}
 		return m, m.Readings[0].check()
 	}
-	var list []location
+	var list []json.RawMessage
 	switch raw := strings.TrimSpace(string(in.Location)); {
 	case raw == "" || raw == "null":
 		return m, fault(devices.MissingField, "location", "what it says")
-	case raw[0] == '[':
-		if json.Unmarshal(in.Location, &list) != nil {
-			return m, fault(devices.WrongType, "location", "not a list of locations")
-		}
-	default:
-		list = make([]location, 1)
-		if json.Unmarshal(in.Location, &list[0]) != nil {
-			return m, fault(devices.WrongType, "location", "not a location")
-		}
+	case raw[0] != '[':
+		list = []json.RawMessage{in.Location}
+	case json.Unmarshal(in.Location, &list) != nil:
+		return m, fault(devices.WrongType, "location", "not a list of locations")
 	}
 	if len(list) == 0 || len(list) > devices.MaxObservations {
 		return m, fault(devices.Oversized, "location", "none, or more than a message may carry")
 	}
-	for i := range list {
-		r, f := list[i].reading()
+	for _, raw := range list {
+		var l location
+		var r Reading
+		f := unmarshal(raw, &l, "location")
+		if f == nil {
+			r, f = l.reading()
+		}
 		if f == nil {
 			f = r.check()
 		}
 		if f != nil {
-			return m, f
+			m.Faults = append(m.Faults, f)
+			continue
 		}
 		m.Readings = append(m.Readings, r)
 	}
+	if len(m.Readings) == 0 {
+		return m, m.Faults[0]
+	}
 	return m, nil
+}
+
+// unmarshal names the field that has another type than it should; the others are read all the same.
+func unmarshal(b []byte, into any, within string) *devices.Fault {
+	err := json.Unmarshal(b, into)
+	var kind *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &kind) && (within != "" || kind.Field != ""):
+		return fault(devices.WrongType, strings.Trim(within+"."+kind.Field, "."), "another type than it should have")
+	}
+	return fault(devices.Malformed, within, "not JSON of a shape that we know")
 }
 
 func (l *location) reading() (Reading, *devices.Fault) {
@@ -307,9 +379,12 @@ func (l *location) reading() (Reading, *devices.Fault) {
 		if f := r.place(c.Latitude, c.Longitude, c.Accuracy, "location.coords."); f != nil {
 			return r, f
 		}
-		if c.Speed != nil && *c.Speed >= 0 {
-			r.Speed = *c.Speed
+		if c.Speed != nil {
+			r.speed(*c.Speed)
 		}
+	}
+	if l.Mock {
+		r.Placed = false
 	}
 	if b := l.Battery; b != nil {
 		if b.Level != nil && *b.Level >= 0 && *b.Level <= 1 {
@@ -322,34 +397,55 @@ func (l *location) reading() (Reading, *devices.Fault) {
 
 func (p *position) reading() (Reading, *devices.Fault) {
 	r := Reading{Speed: -1, Satellites: -1}
+	when, field := p.FixTime, "position.fixTime"
+	if p.Outdated {
+		when, field = p.DeviceTime, "position.deviceTime"
+	}
 	var f *devices.Fault
-	if r.At, f = instant(p.FixTime, "position.fixTime"); f != nil {
+	if r.At, f = instant(when, field); f != nil {
 		return r, f
 	}
 	if f := r.place(p.Latitude, p.Longitude, p.Accuracy, "position."); f != nil {
 		return r, f
 	}
-	if p.Valid != nil && !*p.Valid {
+	if p.Outdated || p.Valid != nil && !*p.Valid {
 		r.Placed = false
 	}
-	if p.Speed != nil && *p.Speed >= 0 {
-		r.Speed = *p.Speed * knot
+	if p.Speed != nil {
+		r.speed(*p.Speed * knot)
 	}
-	a := &p.Attributes
-	if a.BatteryLevel != nil && *a.BatteryLevel >= 0 && *a.BatteryLevel <= 100 {
-		r.Health.Battery = percent(*a.BatteryLevel)
+	if level, given := p.number("batteryLevel", 100); given {
+		r.Health.Battery = percent(level)
 	}
-	r.Health.Charging = a.Charge
-	if a.Sat != nil && *a.Sat >= 0 && *a.Sat <= 200 {
-		r.Satellites = int(*a.Sat)
+	if is, given := p.Attributes["charge"].(bool); given {
+		r.Health.Charging = &is
 	}
-	if a.HDOP != nil && *a.HDOP > 0 && *a.HDOP <= 100 {
+	if n, given := p.number("sat", 200); given {
+		r.Satellites = int(n)
+	}
+	if hdop, given := p.number("hdop", 100); given && hdop > 0 {
 		r.Satellite = true
 		if r.Accuracy == 0 {
-			r.Accuracy = math.Max(rangeError, rangeError**a.HDOP)
+			r.Accuracy = math.Max(rangeError, rangeError*hdop)
+		}
+	}
+	alarms, _ := p.Attributes["alarm"].(string)
+	r.alarms(alarms)
+	if p.Network != nil && len(p.Network.Cells) > 0 {
+		if c := p.Network.Cells[0]; c.MCC != nil && c.MNC != nil && c.Area != nil && c.Cell != nil {
+			r.Health.Cell = fmt.Sprintf("%d-%d-%d-%d", *c.MCC, *c.MNC, *c.Area, *c.Cell)
+			if c.Signal != nil && *c.Signal < 0 && *c.Signal >= -150 {
+				r.Health.Signal = c.Signal
+			}
 		}
 	}
 	return r, nil
+}
+
+// number is an attribute from 0 to most.
+func (p *position) number(name string, most float64) (float64, bool) {
+	x, ok := p.Attributes[name].(float64)
+	return x, ok && x >= 0 && x <= most
 }
 
 func (r *Reading) place(lat, lon, accuracy *float64, at string) *devices.Fault {
@@ -372,23 +468,44 @@ func (r *Reading) place(lat, lon, accuracy *float64, at string) *devices.Fault {
 	return nil
 }
 
-// report is a message as our wire has it: fixes in one, states of what gave no place in another. d is the datum of its model.
-func (m *Message) report(serial devices.Serial, d devices.Datum) (fixes, states devices.Report) {
-	fixes = devices.Report{Device: serial, Boot: -1, Datum: d}
-	states = devices.Report{Device: serial, Boot: -1}
-	for _, r := range m.Readings {
-		o := devices.Observation{Boot: -1, Seq: -1, At: r.At, Health: r.Health}
-		if !r.Placed {
-			states.Observations = append(states.Observations, o)
-			continue
+// maxTogether is how many observations are put into one payload, so that it is far below the wire's limit.
+const maxTogether = 32
+
+// reports is a message as our wire has it, in its order, cut where the kind changes. d is the datum of its model, now what our clock
+// says: what is timed later was sent later than that, by the tracker's own clock, and so the clock's error is told (R38).
+func (m *Message) reports(serial devices.Serial, d devices.Datum, now time.Time) (out []devices.Report) {
+	for i := range m.Readings {
+		o := m.Readings[i].observation(d)
+		if n := len(out); n == 0 || out[n-1].Observations[0].Kind != o.Kind || len(out[n-1].Observations) == maxTogether {
+			out = append(out, devices.Report{Device: serial, Boot: -1})
 		}
-		p := devices.Place{Accuracy: r.Accuracy, Speed: r.Speed, Satellites: r.Satellites, Datum: d, Method: devices.MethodByAccuracy(r.Accuracy)}
-		if r.Satellite {
-			p.Method = devices.MethodGNSS
+		r := &out[len(out)-1]
+		if o.Place != nil {
+			r.Datum = d
 		}
-		p.Lon, p.Lat = devices.ToWGS84(d, r.Lon, r.Lat)
-		o.Place = &p
-		fixes.Observations = append(fixes.Observations, o)
+		if o.At.After(now) && o.At.After(r.Sent) {
+			r.Sent = o.At
+		}
+		r.Observations = append(r.Observations, o)
 	}
-	return fixes, states
+	return out
+}
+
+func (r *Reading) observation(d devices.Datum) devices.Observation {
+	o := devices.Observation{Kind: devices.KindStatus, Boot: -1, Seq: -1, At: r.At, Health: r.Health}
+	if !r.Placed {
+		return o
+	}
+	p := devices.Place{Accuracy: r.Accuracy, Speed: r.Speed, Satellites: r.Satellites, Datum: d, Method: devices.MethodByAccuracy(r.Accuracy)}
+	if r.Satellite {
+		p.Method = devices.MethodGNSS
+	}
+	p.Lon, p.Lat = devices.ToWGS84(d, r.Lon, r.Lat)
+	o.Kind, o.Place = devices.KindFix, &p
+	return o
+}
+
+// placed says whether any reading is a place.
+func (m *Message) placed() bool {
+	return slices.ContainsFunc(m.Readings, func(r Reading) bool { return r.Placed })
 }

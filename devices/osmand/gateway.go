@@ -7,13 +7,13 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"mime"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,10 +37,6 @@ const (
 
 	traceQueue   = 256
 	traceTimeout = 5 * time.Second
-
-	failBurst   = 20 // wrong secrets of one address at once, then one in failEvery
-	failEvery   = 3 * time.Second
-	failAddress = 10_000 // addresses remembered
 )
 
 // Options are what a Gateway is built of.
@@ -64,20 +60,19 @@ type Gateway struct {
 	requests *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 	traces   chan devices.Refused
+	untraced prometheus.Counter
 	places   chan struct{}
-	mu       sync.Mutex
-	failed   map[string]failures
-}
-
-// failures are wrong secrets of an address that are not forgotten yet.
-type failures struct {
-	n  float64
-	at time.Time
+	wrong    *limits[string]         // wrong secrets, by address and whom they were shown for
+	spoken   *limits[devices.Serial] // requests of trackers
+	written  *limits[struct{}]       // traces
 }
 
 // New returns a gateway.
 func New(o Options) *Gateway {
-	g := &Gateway{o: o, traces: make(chan devices.Refused, traceQueue), places: make(chan struct{}, atOnce), failed: map[string]failures{},
+	g := &Gateway{o: o, traces: make(chan devices.Refused, traceQueue), places: make(chan struct{}, atOnce),
+		wrong: newLimits[string](wrongRate, wrongBurst), spoken: newLimits[devices.Serial](trackerRate, trackerBurst), written: newLimits[struct{}](traceRate, traceBurst),
+		untraced: prometheus.NewCounter(prometheus.CounterOpts{Name: "zhijiao_osmand_untraced_total",
+			Help: "Refusals that left no trace in the quarantine, because there were too many or the database is away."}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "zhijiao_osmand_requests_total", Help: "Requests of trackers over HTTP, by how they were answered."},
 			[]string{"result"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "zhijiao_osmand_refused_total", Help: "Requests of trackers over HTTP that were refused, by reason and field."},
@@ -86,7 +81,7 @@ func New(o Options) *Gateway {
 		g.requests.WithLabelValues(r)
 	}
 	if o.Registry != nil {
-		o.Registry.MustRegister(g.requests, g.refused)
+		o.Registry.MustRegister(g.requests, g.refused, g.untraced)
 	}
 	return g
 }
@@ -104,6 +99,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 			}
 			writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), traceTimeout)
 			if err := g.o.Quarantine(writing, list); err != nil {
+				g.untraced.Add(float64(len(list)))
 				g.o.Log.Error("refused requests left no trace", "requests", len(list), "err", err)
 			}
 			cancel()
@@ -120,60 +116,67 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "method", http.StatusMethodNotAllowed)
 		return
 	}
-	select {
-	case g.places <- struct{}{}:
-		defer func() { <-g.places }()
-	default:
-		w.Header().Set("Retry-After", "5")
-		g.answer(w, http.StatusServiceUnavailable, "busy", nil)
-		return
-	}
-	if wait := g.mustWait(address(r)); wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
-		g.answer(w, http.StatusTooManyRequests, "limited", nil)
-		return
-	}
 	m, size, f := read(w, r)
-	serial, ok := g.who(r, &m)
+	if m.ID == "" && f != nil { // nobody to be refused as
+		g.refuse(w, "", f, size)
+		return
+	}
+	serial, secret := g.who(r, &m)
+	// By address and tracker: behind one address of a mobile network are thousands of phones, of which one may have lost its secret.
+	from := address(r) + " " + string(serial)
+	if wait := g.wrong.wait(from); wait > 0 {
+		g.later(w, http.StatusTooManyRequests, "limited", wait)
+		return
+	}
+	t, ok := g.known(serial, secret, &m)
 	if !ok {
-		if m.ID == "" && f != nil { // nobody to be refused as
-			g.refuse(w, "", f, size)
-			return
-		}
-		g.fail(address(r))
+		g.wrong.take(from)
 		g.trace(serial, &devices.Fault{Reason: devices.NotPermitted, Field: "authentication"}, size)
 		w.Header().Set("WWW-Authenticate", `Basic realm="zhijiao"`)
 		g.answer(w, http.StatusUnauthorized, "forbidden", nil)
 		return
 	}
+	if wait := g.spoken.take(serial); wait > 0 {
+		g.later(w, http.StatusTooManyRequests, "limited", wait)
+		return
+	}
+	d := t.Datum
+	switch {
+	case f != nil:
+	case d == 0 && !m.Forwarded:
+		d = devices.WGS84 // what Android and iOS give
+	case d == 0 && m.placed(): // Traccar hands on what trackers give, and those made for China may shift
+		f = fault(devices.UndeclaredDatum, "datum", "no datum is recorded for its model")
+	}
 	if f != nil {
 		g.refuse(w, serial, f, size)
 		return
 	}
-	g.publish(w, r, serial, &m)
+	select {
+	case g.places <- struct{}{}:
+		defer func() { <-g.places }()
+	default:
+		g.later(w, http.StatusServiceUnavailable, "busy", 5*time.Second)
+		return
+	}
+	for _, f := range m.Faults { // the rest counts: what cannot be read of it would not be better another time
+		g.trace(serial, f, size)
+	}
+	g.publish(w, r, serial, d, &m)
 }
 
 // publish hands what was said to the broker, and answers when it has it.
-func (g *Gateway) publish(w http.ResponseWriter, r *http.Request, serial devices.Serial, m *Message) {
-	d := devices.WGS84 // what Android, iOS and Traccar give
-	if t, _ := g.o.Terminals.Find(serial); t.Datum != 0 {
-		d = t.Datum
-	}
-	fixes, states := m.report(serial, d)
+func (g *Gateway) publish(w http.ResponseWriter, r *http.Request, serial devices.Serial, d devices.Datum, m *Message) {
 	ctx, cancel := context.WithTimeout(r.Context(), publishTimeout)
 	defer cancel()
-	for kind, report := range map[devices.Kind]devices.Report{devices.KindFix: fixes, devices.KindStatus: states} {
-		if len(report.Observations) == 0 {
-			continue
-		}
+	for _, report := range m.reports(serial, d, g.o.Clock.Now()) {
 		payload, err := devices.AppendJSON(nil, report)
 		if err == nil {
-			err = g.o.Publish(ctx, topic.Up(serial, kind), payload)
+			err = g.o.Publish(ctx, topic.Up(serial, report.Observations[0].Kind), payload)
 		}
 		if err != nil {
 			g.o.Log.Warn("what a tracker said did not reach the broker, it will send again", "device", string(serial), "err", err)
-			w.Header().Set("Retry-After", "5")
-			g.answer(w, http.StatusServiceUnavailable, "unavailable", nil)
+			g.later(w, http.StatusServiceUnavailable, "unavailable", 5*time.Second)
 			return
 		}
 	}
@@ -214,33 +217,45 @@ func read(w http.ResponseWriter, r *http.Request) (m Message, size int, f *devic
 	return m, size, f
 }
 
-// who says as whom the request may speak.
-func (g *Gateway) who(r *http.Request, m *Message) (devices.Serial, bool) {
-	if m.ID == "" {
-		return "", false
-	}
-	bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if m.Forwarded {
-		serial := prefixed(ForwardedPrefix, m.ID)
-		_, known := g.o.Terminals.Find(serial)
-		allowed := g.o.ForwardToken != "" && subtle.ConstantTimeCompare([]byte(bearer), []byte(g.o.ForwardToken)) == 1
-		return serial, allowed && known
-	}
-	serial := prefixed(Prefix, m.ID)
-	if !topic.ValidSerial(string(serial)) {
-		return "", false
-	}
-	secret := bearer
-	if user, password, given := r.BasicAuth(); given {
-		if prefixed(Prefix, user) != serial {
-			return serial, false
-		}
+// who says as whom the request wants to speak, and the secret it shows. With the token of a Traccar server a form is what one forwards
+// (forward.type url).
+func (g *Gateway) who(r *http.Request, m *Message) (serial devices.Serial, secret string) {
+	bearer, isBearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	user, password, basic := r.BasicAuth()
+	switch {
+	case isBearer:
+		secret = bearer
+	case basic:
 		secret = password
-	} else if secret == r.Header.Get("Authorization") || secret == "" {
+	default:
 		secret = r.URL.Query().Get("key")
 	}
+	if isBearer && g.forwarder(bearer) {
+		m.Forwarded = true
+	}
+	if m.Forwarded {
+		serial = prefixed(ForwardedPrefix, m.ID)
+	} else if serial = prefixed(Prefix, m.ID); basic && prefixed(Prefix, user) != serial {
+		secret = ""
+	}
+	if !topic.ValidSerial(string(serial)) {
+		return "", ""
+	}
+	return serial, secret
+}
+
+func (g *Gateway) forwarder(token string) bool {
+	return g.o.ForwardToken != "" && subtle.ConstantTimeCompare([]byte(token), []byte(g.o.ForwardToken)) == 1
+}
+
+// known says whether the secret lets the request speak as serial: its own, or the token of a Traccar server for one of those it speaks for.
+func (g *Gateway) known(serial devices.Serial, secret string, m *Message) (devices.Terminal, bool) {
 	t, known := g.o.Terminals.Find(serial)
-	return serial, secret != "" && known && t.Knows(g.o.MAC([]byte(secret)))
+	right := t.Knows(g.o.MAC([]byte(secret))) // also for nobody: how long it takes tells nothing
+	if m.Forwarded {
+		right = g.forwarder(secret)
+	}
+	return t, known && secret != "" && right
 }
 
 func prefixed(prefix, tracker string) devices.Serial {
@@ -267,6 +282,12 @@ func (g *Gateway) answer(w http.ResponseWriter, status int, result string, body 
 	json.NewEncoder(w).Encode(body) //nolint:errcheck // who asked has gone
 }
 
+// later tells to come again.
+func (g *Gateway) later(w http.ResponseWriter, status int, result string, wait time.Duration) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	g.answer(w, status, result, nil)
+}
+
 // refuse tells what is wrong, counts it and leaves a trace.
 func (g *Gateway) refuse(w http.ResponseWriter, serial devices.Serial, f *devices.Fault, size int) {
 	g.trace(serial, f, size)
@@ -283,40 +304,16 @@ func (g *Gateway) trace(serial devices.Serial, f *devices.Fault, size int) {
 	if serial == "" || !topic.ValidSerial(string(serial)) {
 		return
 	}
+	if g.written.take(struct{}{}) > 0 {
+		g.untraced.Inc()
+		return
+	}
 	select {
 	case g.traces <- devices.Refused{ReceivedAt: g.o.Clock.Now(), Serial: serial, Kind: KindRequest, Outcome: devices.Rejected, Reason: f.Reason,
 		Field: f.Field, Boot: -1, Seq: -1, Size: size}:
-	default: // counted it is
+	default:
+		g.untraced.Inc()
 	}
-}
-
-// mustWait is how long an address with too many wrong secrets waits.
-func (g *Gateway) mustWait(from string) time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	f, seen := g.failed[from]
-	if !seen {
-		return 0
-	}
-	left := f.n - time.Since(f.at).Seconds()/failEvery.Seconds()
-	if left <= failBurst-1 {
-		return 0
-	}
-	return time.Duration((left - failBurst + 1) * float64(failEvery))
-}
-
-func (g *Gateway) fail(from string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := time.Now()
-	if len(g.failed) >= failAddress {
-		clear(g.failed)
-	}
-	f := g.failed[from]
-	if f.n -= now.Sub(f.at).Seconds() / failEvery.Seconds(); f.at.IsZero() || f.n < 0 {
-		f.n = 0
-	}
-	g.failed[from] = failures{f.n + 1, now}
 }
 
 // address is of the connection: this listener stands behind no proxy.

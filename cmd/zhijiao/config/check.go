@@ -23,7 +23,7 @@ func (c *Config) check() error {
 		c.MQTT.check("mqtt", "devices' secrets and people's places would cross the network readable"),
 		c.JT808.check(),
 		c.Enrol.checkWhereSet("enrol", "devices' secrets would cross the network readable"),
-		c.OsmAnd.checkWhereSet("osmand", "trackers' secrets and people's places would cross the network readable"),
+		c.OsmAnd.check(),
 		c.Database.check(),
 		c.Broker.check(),
 	}
@@ -76,6 +76,14 @@ func (j JT808) check() error {
 		return fmt.Errorf("jt808.listen: %q is not host:port", j.Listen)
 	}
 	return nil
+}
+
+func (o OsmAnd) check() error {
+	if o.Listen == "" {
+		return nil
+	}
+	_, err := o.ForwardToken()
+	return errors.Join(o.Listener.check("osmand", "trackers' secrets and people's places would cross the network readable"), err)
 }
 
 // IsLoopback tells whether only this machine reaches the host. An empty host is every address of the machine.

@@ -71,7 +71,7 @@ func TestRefusals(t *testing.T) {
 		flags      map[string]string
 	}{
 		"unknown key":           {yaml: "htp: 1", want: "unknown key htp"},
-		"meant another":         {yaml: "listen: x", want: "is it enrol.listen or http.listen or jt808.listen or mqtt.listen?"},
+		"meant another":         {yaml: "listen: x", want: "is it enrol.listen or http.listen or jt808.listen or mqtt.listen or osmand.listen?"},
 		"unknown nested":        {yaml: "http: {listen: 127.0.0.1:1, color: red}", want: "unknown key http.color"},
 		"place of the fault":    {yaml: "log:\n  level: info\n  colour: red", want: ":3: unknown key log.colour"},
 		"twice":                 {yaml: "http: {listen: 127.0.0.1:1}\nhttp.listen: 127.0.0.1:2", want: "given twice"},
@@ -86,6 +86,9 @@ func TestRefusals(t *testing.T) {
 		"every address":         {yaml: "http.listen: ':80'", want: "has no TLS"},
 		"devices without TLS":   {yaml: "mqtt.listen: '[::]:1883'", want: "has no TLS, so devices' secrets"},
 		"terminals without TLS": {yaml: "jt808.listen: '[::]:8808'", want: "say so with jt808.plain"},
+		"trackers without TLS":  {yaml: "osmand.listen: '[::]:5055'", want: "has no TLS, so trackers' secrets"},
+		"open token":            {yaml: "osmand: {listen: 127.0.0.1:0, forward_token_file: " + open + "}", want: "chmod 600"},
+		"weak token":            {yaml: "osmand: {listen: 127.0.0.1:0, forward_token_file: " + weak + "}", want: "16 characters"},
 		"plain and TLS":         {yaml: "jt808: {listen: '[::]:8808', plain: true, tls_cert: x, tls_key: x}", want: "exclude one another"},
 		"plain at no port":      {yaml: "jt808: {listen: here, plain: true}", want: "not host:port"},
 		"half of TLS":           {yaml: "http.tls_cert: x", want: "need one another"},
