@@ -41,7 +41,8 @@ In the end it tells what became of every observation, and fails when that does n
 			if err := o.parse(from, speed); err != nil {
 				return err
 			}
-			traces, err := replay.Load(args[0])
+			b := bar{out: cmd.ErrOrStderr(), what: "files read"}
+			traces, err := replay.LoadTelling(args[0], func(files, of int) { b.show(int64(files), int64(of)) })
 			if err != nil {
 				return err
 			}

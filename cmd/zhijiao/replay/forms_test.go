@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,9 +87,13 @@ func TestLoadEveryForm(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	list, err := Load(dir)
+	told := ""
+	list, err := LoadTelling(dir, func(files, of int) { told += fmt.Sprint(files, of, " ") })
 	if err != nil {
 		t.Fatal(err)
+	}
+	if told != "1 3 2 3 3 3 " {
+		t.Errorf("it tells %q", told)
 	}
 	var names []string
 	for _, tr := range list {

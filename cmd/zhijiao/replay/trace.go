@@ -50,7 +50,10 @@ func (t *Trace) Shift(from time.Time) {
 }
 
 // Load reads a file, or every trace of a folder, in order of name.
-func Load(path string) ([]Trace, error) {
+func Load(path string) ([]Trace, error) { return LoadTelling(path, func(int, int) {}) }
+
+// LoadTelling is Load that tells after each file how many of how many are read.
+func LoadTelling(path string, told func(files, of int)) ([]Trace, error) {
 	var files []string
 	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && ending(p) != "" {
@@ -66,12 +69,13 @@ func Load(path string) ([]Trace, error) {
 	}
 	sort.Strings(files)
 	var out []Trace
-	for _, f := range files {
+	for i, f := range files {
 		t, err := loadFile(f)
 		if err != nil {
 			return nil, fmt.Errorf("read trace %s: %w", filepath.Base(f), err)
 		}
 		out = append(out, t)
+		told(i+1, len(files))
 	}
 	return out, nil
 }
