@@ -334,6 +334,11 @@ func (l *Leases) turn(ctx context.Context, conn **pgx.Conn) error {
 	if err := beat(ctx, *conn, l.o.Instance, backlog, hears); err != nil {
 		return err
 	}
+	if n, err := endSessions(ctx, *conn, l.o.TTL); err != nil {
+		return err
+	} else if n > 0 {
+		l.o.Log.Warn("ended the sessions of a process that hangs", "sessions", n)
+	}
 	s, err := look(ctx, *conn, l.o.TTL)
 	if err != nil {
 		return err

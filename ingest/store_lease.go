@@ -69,6 +69,27 @@ func look(ctx context.Context, conn *pgx.Conn, ttl time.Duration) (*seen, error)
 	return s, nil
 }
 
+// sessionPrefix begins the names of sessions of a process that reads: whoever takes over from it has to find them.
+const sessionPrefix = "zhijiao/"
+
+// SessionName is the application_name of all sessions of a process. PostgreSQL keeps 63 bytes.
+func SessionName(instance string) string {
+	name := sessionPrefix + instance
+	return name[:min(len(name), 63)]
+}
+
+// endSessions ends the sessions that processes had when they began to hang. One that was stopped while the database sends it something is not
+// idle for the database, and would hold what it has locked until it goes on. The sessions it opens then are others.
+func endSessions(ctx context.Context, conn *pgx.Conn, ttl time.Duration) (n int, err error) {
+	err = conn.QueryRow(ctx, `SELECT count(*) FROM (SELECT pg_terminate_backend(a.pid) FROM ingest_process p JOIN pg_stat_activity a
+			ON a.application_name = left($2 || p.instance, 63) AND a.usename = current_user
+		WHERE NOT (`+alive+`) AND a.backend_start < p.seen_at) AS ended`, ttl.Seconds(), sessionPrefix).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("end the sessions of who hangs: %w", err)
+	}
+	return n, nil
+}
+
 // take takes a partition that nobody alive reads; ok is false when somebody does after all.
 func take(ctx context.Context, conn *pgx.Conn, ttl time.Duration, partition int, instance string) (epoch int64, ok bool, err error) {
 	err = conn.QueryRow(ctx, `INSERT INTO partition_lease AS l (partition, owner, epoch, taken_at) VALUES ($2, $3, 1, clock_timestamp())

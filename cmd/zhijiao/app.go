@@ -71,6 +71,7 @@ type App struct {
 	page   string // address of the console
 	jt808  string // address for JT/T 808 terminals; empty: none
 	// address where devices fetch their secrets; empty: none
+	instance  string // this process, among those that read
 	enrolment string
 	osmand    string // address for trackers over HTTP; empty: none
 	demo      demo
@@ -79,7 +80,7 @@ type App struct {
 
 // newApp starts everything in the order of the list it walks. When one part fails, those already started are stopped.
 func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger, p plan) (*App, error) {
-	a := &App{cfg: cfg, log: log, plan: p, registry: prometheus.NewRegistry(), stops: &stopStack{log: log}, failed: make(chan error, 1)}
+	a := &App{cfg: cfg, log: log, plan: p, instance: instanceName(), registry: prometheus.NewRegistry(), stops: &stopStack{log: log}, failed: make(chan error, 1)}
 	if p.freePorts {
 		otherPorts(cfg, log)
 	}
@@ -190,7 +191,7 @@ func (a *App) startDatabase(ctx context.Context) error {
 		})
 		url = c.URL("")
 	}
-	pool, err := openPool(ctx, a.log, url, a.cfg.Database.Pool)
+	pool, err := openPool(ctx, a.log, url, ingest.SessionName(a.instance), a.cfg.Database.Pool)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (a *App) startIngest(ctx context.Context) error {
 		sessions = 1
 	}
 	leases, err := ingest.NewLeases(ingest.LeaseOptions{
-		Database: a.pool.Config().ConnConfig, Instance: instanceName(), Partitions: sessions,
+		Database: a.pool.Config().ConnConfig, Instance: a.instance, Partitions: sessions,
 		Log: a.log.With("component", "leases"), Register: a.registry,
 	})
 	if err != nil {

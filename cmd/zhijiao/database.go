@@ -37,7 +37,7 @@ var startingCodes = []string{"57P01", "57P02", "57P03"}
 
 // openPool connects. Sessions of ours that stall inside a transaction are ended by the database, so that what took over
 // from them is not kept waiting.
-func openPool(ctx context.Context, log *slog.Logger, url string, size int) (*pgxpool.Pool, error) {
+func openPool(ctx context.Context, log *slog.Logger, url, name string, size int) (*pgxpool.Pool, error) {
 	pc, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, errors.New("database_url cannot be read") // the error repeats the address, and that may hold a password
@@ -45,7 +45,7 @@ func openPool(ctx context.Context, log *slog.Logger, url string, size int) (*pgx
 	pc.MaxConns = int32(size)
 	pc.MaxConnIdleTime = 5 * time.Minute
 	for name, value := range map[string]string{
-		"application_name": "zhijiao", "timezone": "UTC", "idle_in_transaction_session_timeout": "3s",
+		"application_name": name, "timezone": "UTC", "idle_in_transaction_session_timeout": "3s",
 	} {
 		if _, given := pc.ConnConfig.RuntimeParams[name]; !given {
 			pc.ConnConfig.RuntimeParams[name] = value
@@ -139,7 +139,7 @@ func oneDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger, do f
 			}()
 		}
 	}
-	pool, err := openPool(ctx, log, url, 4)
+	pool, err := openPool(ctx, log, url, "zhijiao", 4)
 	if err != nil {
 		return err
 	}

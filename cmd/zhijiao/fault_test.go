@@ -54,7 +54,7 @@ func (w *faultWorld) database() {
 // backend kills one of the server's sessions in the database: PostgreSQL then ends all others, and recovers.
 func (w *faultWorld) backend() {
 	w.t.Helper()
-	pid := w.one(`SELECT pid FROM pg_stat_activity WHERE application_name = 'zhijiao' AND pid <> pg_backend_pid() ORDER BY query_start DESC NULLS LAST LIMIT 1`)
+	pid := w.one(`SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'zhijiao/%' AND pid <> pg_backend_pid() ORDER BY query_start DESC NULLS LAST LIMIT 1`)
 	if pid <= 0 {
 		w.t.Error("no session of a server in the database")
 		return
@@ -93,6 +93,7 @@ func faultRows() []faultRow {
 			harm = func(w *faultWorld, _ int) { // timers are rare while devices speak, and wait while a backlog does
 				w.pauses.Lock()
 				defer w.pauses.Unlock()
+				w.one(`WITH due AS (UPDATE subject_state SET next_due = clock_timestamp() RETURNING 1) SELECT count(*) FROM due`)
 				w.atPoint(point, 1)
 			}
 		}
