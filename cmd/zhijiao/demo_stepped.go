@@ -31,7 +31,11 @@ type stepped struct {
 	step   time.Duration
 
 	sent, base map[devices.Kind]int64 // observations since we began, and received before
+	onTheWay   time.Time              // machine time since which a command has not reached its device; zero: all have
 }
+
+// commandsWithin is how long a command may be on its way before it counts as lost.
+const commandsWithin = 10 * time.Second
 
 // run steps from the clock's instant until the given one.
 func (s *stepped) run(ctx context.Context, until time.Time, progress func(now time.Time)) error {
@@ -125,7 +129,15 @@ func (s *stepped) resting(ctx context.Context, t time.Time) error {
 	if err != nil {
 		return err
 	}
-	if !s.people.reached(sent) {
+	if s.people.reached(sent) {
+		s.onTheWay = time.Time{}
+		return nil
+	}
+	// They go down at QoS 0: one that was lost is sent again when its time has come, which it does not while we wait for it.
+	if s.onTheWay.IsZero() {
+		s.onTheWay = time.Now()
+	}
+	if time.Since(s.onTheWay) < commandsWithin {
 		return fmt.Errorf("%w: commands are on their way to devices", geofence.ErrNotDrained)
 	}
 	return nil
