@@ -77,6 +77,7 @@ func (s *Server) routes() []route {
 		{"POST", "/api/outages", caseWork, (*Server).declareOutage, false},
 		{"POST", "/api/outages/{outage}/end", caseWork, (*Server).endOutage, false},
 		{"POST", "/api/outages/{outage}/people/{subject}/verify", caseWork, (*Server).verifyOutage, false},
+		{"GET", "/api/devices", caseWork, (*Server).listDevices, true},
 		{"GET", "/api/subjects/{subject}/track", caseWork, (*Server).track, false},
 		{"GET", "/api/calendar", caseWork, (*Server).listCalendars, false},
 		{"GET", "/api/calendar/{year}", caseWork, (*Server).getCalendar, false},

@@ -28,7 +28,7 @@ func TestDyingBatteries_R61(t *testing.T) {
 			p.observe(o)
 		}
 	}
-	list, err := geofence.DyingBatteries(t.Context(), p.pool, noon.Add(2*time.Hour))
+	list, err := geofence.DyingBatteries(t.Context(), p.pool, 0, noon.Add(2*time.Hour))
 	p.ok(err)
 	if len(list) != 2 || list[0].Serial != "FIRST" || list[1].Serial != "FAST" || list[1].Percent != 36 || list[1].PerHour < 11 || list[1].PerHour > 13 {
 		t.Errorf("%+v", list)

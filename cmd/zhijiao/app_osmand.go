@@ -58,6 +58,12 @@ func (a *App) startOsmAnd(ctx context.Context) error {
 		listener = tls.NewListener(listener, tlsConfig)
 	}
 	link.Open()
+	a.health.set("osmand", func(context.Context) error {
+		if up, err := link.Connected(); !up {
+			return fmt.Errorf("osmand: no session at the broker: %w", errors.Join(err, mqttlink.ErrNotConnected))
+		}
+		return nil
+	})
 	// The address lines of this server hold places: nothing it says of a request goes into a log, not even on request.
 	srv := &http.Server{Handler: g, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 24 << 10,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}

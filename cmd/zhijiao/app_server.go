@@ -157,7 +157,7 @@ func (a *App) startConsole(ctx context.Context) error {
 	}
 	server, err := console.New(console.Options{
 		Pool: a.pool, Clock: a.clock, Listener: a.listener, Supervision: a.supervision, Alerts: a.alerts, Zones: a.zones,
-		Log: a.log, Registerer: a.registry, Gatherer: a.registry, Health: a.health.list(), Secure: tlsConfig != nil,
+		Log: a.log, Registerer: a.registry, Gatherer: a.registry, Health: a.health.list(a.gateways()...), Secure: tlsConfig != nil,
 		Version: version, Mode: a.mode, Starting: func() bool { return !a.ready.Load() },
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ func newDeviceBatteriesCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withDevices(cmd, func(ctx context.Context, tx pgx.Tx, d *deviceDesk) error {
-				list, err := geofence.DyingBatteries(ctx, tx, d.now)
+				list, err := geofence.DyingBatteries(ctx, tx, 0, d.now)
 				if err != nil {
 					return err
 				}

@@ -189,14 +189,19 @@ func TestNoBrokerKeepsCommands(t *testing.T) {
 	for _, kind := range []mqtttest.Kind{mqtttest.Embedded, mqtttest.Mosquitto} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			b := mqtttest.Broker(t, mqtttest.Options{Kind: kind, Devices: []string{"D1"}})
+			b := mqtttest.Broker(t, mqtttest.Options{Kind: kind, Devices: []string{"D1", "D2"}})
 			mqtttest.Link(t, b.Reader(0, func(_ context.Context, m mqttlink.Message) { m.Ack() }))
 			sender := mqtttest.Link(t, b.Service(topic.CommandClient("test")))
-			device := b.Device("D1")
-			device.Persistent, device.ManualAck = true, true
-			device.Subscribe = []mqttlink.Filter{{Topic: topic.Down("D1"), QoS: 1}}
-			heard := make(chan string, 10)
-			device.Handler = func(_ context.Context, m mqttlink.Message) { m.Ack(); heard <- string(m.Payload) }
+			wearer := func(serial devices.Serial) (mqttlink.Options, <-chan string) {
+				o, heard := b.Device(string(serial)), make(chan string, 10)
+				o.Persistent, o.ManualAck = true, true
+				o.Subscribe = []mqttlink.Filter{{Topic: topic.Down(serial), QoS: 1}}
+				o.Handler = func(_ context.Context, m mqttlink.Message) { m.Ack(); heard <- string(m.Payload) }
+				return o, heard
+			}
+			device, heard := wearer("D1")
+			other, mark := wearer("D2")
+			mqtttest.Link(t, other)
 			first := mqtttest.Link(t, device)
 			if err := sender.Publish(t.Context(), topic.Down("D1"), 0, []byte("here")); err != nil {
 				t.Fatal(err)
@@ -208,6 +213,11 @@ func TestNoBrokerKeepsCommands(t *testing.T) {
 			if err := sender.Publish(t.Context(), topic.Down("D1"), 0, []byte("away")); err != nil {
 				t.Fatal(err)
 			}
+			// Nothing answers a publish at QoS 0: that the broker is done with this one shows in the next one of the same connection.
+			if err := sender.Publish(t.Context(), topic.Down("D2"), 0, []byte("mark")); err != nil {
+				t.Fatal(err)
+			}
+			<-mark
 			mqtttest.Link(t, device)
 			if err := sender.Publish(t.Context(), topic.Down("D1"), 0, []byte("back")); err != nil {
 				t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,10 +45,10 @@ func (h *health) run(ctx context.Context, name string) error {
 	return check(ctx)
 }
 
-// list gives the console every check.
-func (h *health) list() []console.Check {
+// list gives the console every check, those of more too.
+func (h *health) list(more ...string) []console.Check {
 	var out []console.Check
-	for _, name := range healthNames {
+	for _, name := range slices.Concat(healthNames, more) {
 		out = append(out, console.Check{Name: name, Run: func(ctx context.Context) error { return h.run(ctx, name) }})
 	}
 	return out
@@ -84,4 +85,15 @@ func (a *App) checkAccounting(ctx context.Context) error {
 		return fmt.Errorf("received and accounted for differ by %d observations", open)
 	}
 	return nil
+}
+
+// gateways are the checks of the wires that are configured beside MQTT.
+func (a *App) gateways() (names []string) {
+	if a.cfg.JT808.Listen != "" {
+		names = append(names, "jt808")
+	}
+	if a.cfg.OsmAnd.Listen != "" {
+		names = append(names, "osmand")
+	}
+	return names
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -117,6 +118,9 @@ func TestTerminalToPosition_R35_R38_R39(t *testing.T) {
 	if err := app.startJT808(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "its health is told", func() bool {
+		return slices.Contains(app.gateways(), "jt808") && app.health.run(t.Context(), "jt808") == nil
+	})
 	w := &wireTerminal{T: t}
 	w.dial(app.jt808)
 	registered := func(want byte) string {

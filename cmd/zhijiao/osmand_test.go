@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,9 @@ func TestTrackersOverHTTP_R40_R45(t *testing.T) {
 	if err := app.startOsmAnd(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "its health is told", func() bool {
+		return slices.Contains(app.gateways(), "osmand") && app.health.run(t.Context(), "osmand") == nil
+	})
 	moveClock(t, app, start.Add(10*time.Minute))
 	ask := func(what string, want int, prepare func() *http.Request) {
 		t.Helper()

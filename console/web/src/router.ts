@@ -24,6 +24,7 @@ export const router = createRouter({
         { path: 'alerts', name: 'alerts', component: () => import('./pages/AlertsPage.vue'), meta: { cases: true } },
         { path: 'alerts/:id(\\d+)', name: 'alert', component: () => import('./pages/AlertPage.vue'), meta: { cases: true }, props: (r) => ({ id: Number(r.params.id) }) },
         { path: 'outages', name: 'outages', component: () => import('./pages/OutagesPage.vue'), meta: { cases: true } },
+        { path: 'devices', name: 'devices', component: () => import('./pages/DevicesPage.vue'), meta: { cases: true } },
         { path: 'calendar', name: 'calendar', component: () => import('./pages/CalendarPage.vue'), meta: { cases: true } },
         { path: 'data', name: 'data', component: () => import('./pages/DataPage.vue') },
         { path: ':rest(.*)*', name: 'missing', component: () => import('./pages/MissingPage.vue') },

@@ -1,6 +1,6 @@
 // One way to the server: JSON both ways, the session in a cookie, the token against forged requests in a header.
 
-import type { AlertDetail, AccountingRow, AlertPage, Calendar, DeviceGaps, Source, Id, Me, Schedule, Snapshot, Summary, Track, Outage } from './types';
+import type { Device, AlertDetail, AccountingRow, AlertPage, Calendar, DeviceGaps, Source, Id, Me, Schedule, Snapshot, Summary, Track, Outage } from './types';
 
 /** What went wrong, in words the catalogues know. status 0: the server was not reached. */
 export class ApiError extends Error {
@@ -93,6 +93,7 @@ export const api = {
   /** What a file says; nothing is recorded. */
   readCalendar: (text: string) => post<Calendar>('/api/calendar/read', { text }),
   schedules: () => get<{ schedules: Schedule[] }>('/api/schedules'),
+  devices: () => get<{ devices: Device[]; concerns: { concern: string; n: number }[] }>('/api/devices'),
   outages: () => get<{ outages: Outage[] }>('/api/outages'),
   declareOutage: (body: { scope: string; key: string; note: string }) => post<{ outages: Outage[] }>('/api/outages', body),
   endOutage: (id: Id) => post<{ outages: Outage[] }>(`/api/outages/${id}/end`, {}),

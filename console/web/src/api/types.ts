@@ -296,6 +296,32 @@ export type ServerMessage =
   | { type: 'bye'; reason: string };
 
 /** An area that is or was away, and who could not be verified meanwhile. */
+/** How a device in use is. */
+export interface Device {
+  id: Id;
+  serial: string;
+  class: string;
+  model: string;
+  subject: { id: Id; label: string } | null; // who it is bound to
+  every_s: number;
+  heard_at: Instant | null;
+  battery: number | null; // per cent
+  charging: boolean | null;
+  strap: number;
+  signal_dbm: number | null;
+  operator?: string;
+  skew_ms: number | null; // its clock minus ours
+  missing: number;
+  lost: number;
+  conflicts: number;
+  lost_from: Instant | null;
+  enrolment: string; // enrolled, coded, none
+  dies_at: Instant | null; // where its battery runs out soon
+  per_hour?: number;
+  concerns: string[]; // the worst first
+  bound_since: Instant | null;
+}
+
 export interface Outage {
   id: Id;
   scope: 'operator' | 'town' | 'cell';

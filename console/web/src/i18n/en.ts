@@ -3,7 +3,7 @@ import type zh from './zh-CN';
 
 const en: typeof zh = {
   app: { name: 'Zhijiao', centre: 'Correction centre' },
-  nav: { wall: 'Wall', alerts: 'Alerts', outages: 'Areas away', calendar: 'Calendar', data: 'Accounting', logout: 'Log out', theme: 'Light or dark', language: '中文', keys: 'Keys' },
+  nav: { wall: 'Wall', alerts: 'Alerts', outages: 'Areas away', devices: 'Devices', calendar: 'Calendar', data: 'Accounting', logout: 'Log out', theme: 'Light or dark', language: '中文', keys: 'Keys' },
   login: {
     title: 'Log in', name: 'Account', password: 'Password', submit: 'Log in', submitting: 'Logging in…',
     lead: 'Supervision in community correction', showPassword: 'Show password', hidePassword: 'Hide password',
@@ -34,6 +34,15 @@ const en: typeof zh = {
     who: 'Subject', silentSince: 'Silent since', verified: 'Checked again', verify: 'Verified', verifyNote: 'How, e.g. at home by telephone', howHeard: 'device told a place', howOfficer: 'by {name}', nobody: 'Nobody who could not be verified',
     lead: 'Meanwhile everybody’s own clock runs on; reminders alone stand under the incident. Leaving an area, entering a prohibited place and opened straps are told as ever. Afterwards what still holds comes back to the queue, and whoever was not verified is checked one by one.',
   },
+  device: {
+    title: 'Devices', lead: 'Wristbands and phones in use; those to look at come first.', look: 'To look at', all: 'All', find: 'Device or person', device: 'Device', wearer: 'Worn by', why: 'Why', battery: 'Battery', heard: 'Heard', clock: 'Its clock', missing: 'Missing data', net: 'Network',
+    unbound: 'nobody', fine: 'fine', awaited: 'first data awaited', none: 'No such device', noneToLook: 'No device to look at', noneHint: 'All {n} devices in use are fine.', inTime: 'right', ahead: '{age} ahead', behind: '{age} behind', missingOf: '{n} ({lost} ever)', every: 'expected every {age}', dies: 'empty in about {age}', dead: 'empty by now', charging: 'charging',
+    lostSince: 'lost since {time}', coded: 'a one-time code waits for it', noSecret: 'no valid secret: it cannot connect', conflicts: '{n} observations came again with another content', more: '{n} more',
+  },
+  deviceConcern: { lost: 'Lost', tampered: 'Impersonated?', battery: 'Battery', secret: 'Cannot connect', unheard: 'Not heard', clock: 'Clock', gaps: 'Missing data' },
+  deviceConcernHint: {
+    lost: 'In other hands: what it sends is not where the person is', tampered: 'The same sequence came with two contents: somebody may speak in its name', battery: 'Empty within 8 hours at the rate of late', secret: 'Bound to somebody, but without a valid secret', unheard: 'Silent for more than three intervals and 30 minutes', clock: 'Off by more than 5 minutes', gaps: 'Sequences are missing and did not come within 15 minutes',
+  },
   outageScope: { operator: 'Operator', town: 'Town', cell: 'Cell' },
   operator: { 46000: 'China Mobile', 46001: 'China Unicom', 46011: 'China Telecom', 46015: 'China Broadnet' },
   unit: { m: 'm', km: 'km', kmh: 'km/h' },
@@ -46,7 +55,7 @@ const en: typeof zh = {
     sources: 'Data out of step: nothing new for long from {what}. That no alert comes does not mean that these people are where they should be.', sourcesOpen: 'Look',
     degraded: 'Running degraded: {what}.', old: 'No data at all for {age}.', failed: 'Loading failed: {why} Trying again.',
   },
-  degraded: { database: 'database', broker: 'device broker', canary: 'self-test of the whole path', ledger: 'ledger', ingest: 'intake', clock: 'clock', alerts: 'alerting', positions: 'positions', ticks: 'timers', lag: 'processing is late', accounting: 'accounting', geofence: 'evaluation' },
+  degraded: { database: 'database', broker: 'device broker', canary: 'self-test of the whole path', ledger: 'ledger', ingest: 'intake', clock: 'clock', alerts: 'alerting', positions: 'positions', ticks: 'timers', lag: 'processing is late', accounting: 'accounting', geofence: 'evaluation', jt808: 'JT/T 808 gateway', osmand: 'OsmAnd gateway' },
   sound: {
     on: 'Sound on', blocked: 'No sound yet', missing: 'No sound device', muted: 'Muted', banner: 'The browser does not allow sound yet: new alerts will be silent.', enable: 'Turn sound on',
     missingBanner: 'This machine cannot make sound: new alerts are silent, watch the screen.', test: 'Test sound', mute: 'Mute for 5 minutes', unmute: 'Unmute', mutedFor: 'Muted until {time}',

@@ -1,7 +1,7 @@
 // 简体中文. The shape of this catalogue is the shape of all: en.ts is checked against it by the compiler and a test.
 export default {
   app: { name: '智矫', centre: '智慧矫正中心' },
-  nav: { wall: '大屏', alerts: '警情', outages: '区域中断', calendar: '日历', data: '数据核对', logout: '退出登录', theme: '切换明暗', language: 'English', keys: '按键说明' },
+  nav: { wall: '大屏', alerts: '警情', outages: '区域中断', devices: '设备', calendar: '日历', data: '数据核对', logout: '退出登录', theme: '切换明暗', language: 'English', keys: '按键说明' },
   login: {
     title: '登录', name: '账号', password: '密码', submit: '登录', submitting: '正在登录…',
     lead: '社区矫正对象监管平台', showPassword: '显示密码', hidePassword: '隐藏密码',
@@ -32,6 +32,15 @@ export default {
     who: '对象', silentSince: '离线自', verified: '补核查', verify: '已核实', verifyNote: '如何核实，如：电话核实在家', howHeard: '设备已恢复定位', howOfficer: '{name} 核实', nobody: '没有无法核实的对象',
     lead: '中断期间各人自身的计时照常进行，仅提醒并入本事项；越界、进入禁区与拆卸不受影响。结束后仍持续的提醒恢复到队列，未核实者须逐人补核查。',
   },
+  device: {
+    title: '设备', lead: '正在使用的腕带与手机，需要关注的排在前面。', look: '需关注', all: '全部', find: '按设备编号或对象查找', device: '设备', wearer: '佩戴对象', why: '关注原因', battery: '电量', heard: '最近上报', clock: '设备时钟', missing: '缺失数据', net: '网络',
+    unbound: '未绑定', fine: '正常', awaited: '等待首次上报', none: '没有符合条件的设备', noneToLook: '没有需要关注的设备', noneHint: '共 {n} 台设备在用，均正常。', inTime: '准确', ahead: '快 {age}', behind: '慢 {age}', missingOf: '{n}（累计 {lost}）', every: '应每 {age}上报', dies: '约 {age}后耗尽', dead: '应已耗尽', charging: '充电中',
+    lostSince: '自 {time} 遗失', coded: '一次性注册码已发，设备尚未使用', noSecret: '没有有效密钥，设备无法连接', conflicts: '{n} 条数据序号相同而内容不同', more: '再显示 {n} 台',
+  },
+  deviceConcern: { lost: '遗失', tampered: '疑似冒用', battery: '即将没电', secret: '无法连接', unheard: '未上报', clock: '时钟不准', gaps: '数据缺失' },
+  deviceConcernHint: {
+    lost: '设备不在对象手中，期间的数据不作为其位置', tampered: '同一序号先后收到不同内容：可能有人冒用此设备', battery: '按近期耗电速度，8 小时内耗尽', secret: '已绑定对象，但没有可用的密钥', unheard: '超过三个上报间隔（至少 30 分钟）没有上报', clock: '设备时钟与平台相差 5 分钟以上', gaps: '设备发出的数据有缺号，15 分钟后仍未收到',
+  },
   outageScope: { operator: '运营商', town: '乡镇', cell: '基站' },
   operator: { 46000: '中国移动', 46001: '中国联通', 46011: '中国电信', 46015: '中国广电' },
   unit: { m: '米', km: '公里', kmh: '公里/小时' },
@@ -44,7 +53,7 @@ export default {
     sources: '数据不同步：{what}长时间没有新的数据。在此期间，不能以没有警情判断这些对象无异常。', sourcesOpen: '查看',
     degraded: '部分功能降级：{what}。', old: '最近 {age} 没有收到任何上报数据。', failed: '数据载入失败：{why}正在自动重试。',
   },
-  degraded: { database: '数据库', broker: '设备接入', canary: '全链路自检', ledger: '数据流水', ingest: '数据接收', clock: '时钟', alerts: '警情生成', positions: '位置更新', ticks: '计时判定', lag: '处理延迟', accounting: '数据核对', geofence: '监管判定' },
+  degraded: { database: '数据库', broker: '设备接入', canary: '全链路自检', ledger: '数据流水', ingest: '数据接收', clock: '时钟', alerts: '警情生成', positions: '位置更新', ticks: '计时判定', lag: '处理延迟', accounting: '数据核对', geofence: '监管判定', jt808: 'JT/T 808 接入', osmand: 'OsmAnd 接入' },
   sound: {
     on: '声音已开', blocked: '声音未开启', missing: '无声音设备', muted: '已静音', banner: '浏览器尚未允许发声，新警情将没有声音提示。', enable: '开启声音',
     missingBanner: '此设备不能发声，新警情没有声音提示，请留意画面。', test: '试音', mute: '静音 5 分钟', unmute: '取消静音', mutedFor: '静音中，{time} 恢复',
