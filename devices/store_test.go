@@ -80,8 +80,8 @@ func (b *bench) subject(authority bool) id.Subject {
 	b.exec(`INSERT INTO subject_office (subject_id, org_id, valid, recorded) VALUES ($1, $2, tstzrange($3, NULL), tstzrange($3, NULL))`, s, b.org, start)
 	b.exec(`INSERT INTO subject_state (subject_id) VALUES ($1)`, s)
 	if authority {
-		b.exec(`INSERT INTO authority (subject_id, ground, approver_id, document_no, valid, recorded)
-			VALUES ($1, 1, $2, '〔2026〕1号', tstzrange($3, $4), tstzrange($3, NULL))`, s, b.head, start, start.AddDate(0, 3, 0))
+		b.exec(`INSERT INTO authority (subject_id, ground, approver_id, document_no, valid, recorded, informed_at)
+			VALUES ($1, 1, $2, '〔2026〕1号', tstzrange($3, $4), tstzrange($3, NULL), $3)`, s, b.head, start, start.AddDate(0, 3, 0))
 	}
 	return s
 }

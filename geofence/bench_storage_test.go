@@ -41,8 +41,8 @@ func TestBenchStorage_R34_R43(t *testing.T) {
 	}
 	exec(benchHistory, people)
 	exec(`INSERT INTO subject_office (subject_id, org_id, valid, recorded) SELECT subject_id, $1, tstzrange($2, NULL), tstzrange($2, NULL) FROM subject`, p.office, noon.AddDate(0, -1, 0))
-	exec(`INSERT INTO authority (subject_id, ground, approver_id, document_no, valid, recorded)
-		SELECT subject_id, 1, $1, '1', tstzrange($2, $3), tstzrange($2, NULL) FROM subject`, p.head, noon.AddDate(0, -1, 0), noon.AddDate(0, 1, 0))
+	exec(`INSERT INTO authority (subject_id, ground, approver_id, document_no, valid, recorded, informed_at)
+		SELECT subject_id, 1, $1, '1', tstzrange($2, $3), tstzrange($2, NULL), $2 FROM subject`, p.head, noon.AddDate(0, -1, 0), noon.AddDate(0, 1, 0))
 	exec(`INSERT INTO device (serial, class, enrolled_at) SELECT 'B' || subject_id, 'wristband', $1 FROM subject`, noon.AddDate(0, -1, 0))
 	exec(`INSERT INTO binding (device_id, class, subject_id, interval_s, valid, recorded)
 		SELECT device_id, 'wristband', substr(serial, 2)::bigint, 60, tstzrange($1, NULL), tstzrange($1, NULL) FROM device`, noon.AddDate(0, -1, 0))

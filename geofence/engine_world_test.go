@@ -123,7 +123,7 @@ func (p *place) person(until time.Time) id.Subject {
 	p.ok(err)
 	if !until.IsZero() {
 		_, err = p.people.PutAuthority(context.Background(), 0, supervision.Authority{Subject: s, Ground: supervision.BreachedProhibition,
-			Approver: p.head, DocumentNo: "天司矫定〔2026〕1号", From: noon.Add(-time.Hour), Until: until})
+			Approver: p.head, DocumentNo: "天司矫定〔2026〕1号", From: noon.Add(-time.Hour), Until: until, Informed: noon.Add(-time.Hour)})
 		p.ok(err)
 	}
 	return s

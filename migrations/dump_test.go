@@ -30,7 +30,7 @@ func TestDumpAndRestore(t *testing.T) {
 			VALUES (1, 1, 'polygon', 'SRID=4326;MULTIPOLYGON(((113 30,114 30,114 31,113 31,113 30)))', 'WGS-84', false, '[2026-01-01Z,)', '[2026-01-01Z,)');
 		SELECT position_partition('2026-01-01');
 		INSERT INTO officer (org_id, name, kind, duty) VALUES (1, 'head', 'enforcement', 'county_head');
-		INSERT INTO authority (subject_id, ground, approver_id, document_no, valid, recorded) VALUES (1, 1, 1, '1', '[2026-01-01Z,2026-02-01Z)', '[2026-01-01Z,)');
+		INSERT INTO authority (subject_id, ground, approver_id, document_no, valid, recorded, informed_at) VALUES (1, 1, 1, '1', '[2026-01-01Z,2026-02-01Z)', '[2026-01-01Z,)', '2026-01-01Z');
 		INSERT INTO device (serial, class, enrolled_at) VALUES ('W1', 'wristband', '2026-01-01Z');
 		INSERT INTO binding (device_id, class, subject_id, interval_s, valid, recorded) VALUES (1, 'wristband', 1, 60, '[2026-01-01Z,)', '[2026-01-01Z,)');
 		INSERT INTO radio (operator, cell, sim, used_on) VALUES ('46000', '460-00-1-2', '', '2026-01-01');

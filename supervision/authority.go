@@ -27,20 +27,13 @@ type Authority struct {
 	Approver     id.Officer
 	DocumentNo   string
 	From, Until  time.Time // legal dates as instants: midnight at Asia/Shanghai, until exclusive
+	Informed     time.Time // when the person was told and signed the 告知书: not after From (R09)
+	Proceeding   int64     // how it came about; 0: recorded from paper
 	DeviceClass  string    // "wristband" or empty: there is no other an approval could be for
 }
 
 // shanghai is the time legal dates are in. It has no summer time since 1991, and nothing here is older than the law.
 var shanghai = time.FixedZone("Asia/Shanghai", 8*60*60)
-
-// LastDay is when an approval that begins at t must have ended: three calendar months later at Asia/Shanghai, the end of a
-// shorter month being its last day (30 November: 28 February; R03).
-func LastDay(t time.Time) time.Time {
-	l := t.In(shanghai)
-	year, month, day := l.Date()
-	last := time.Date(year, month+4, 0, 0, 0, 0, 0, shanghai).Day()
-	return time.Date(year, month+3, min(day, last), l.Hour(), l.Minute(), l.Second(), l.Nanosecond(), shanghai)
-}
 
 // check says what the law refuses, before the database does.
 func (a Authority) check() error {
@@ -57,8 +50,8 @@ func (a Authority) check() error {
 		return refusal("authority_document_no_check")
 	case a.From.IsZero() || !a.From.Before(a.Until):
 		return refusal("authority_valid_check")
-	case a.Until.After(LastDay(a.From)):
-		return refusal("authority_three_months")
+	case a.Informed.IsZero() || a.Informed.After(a.From):
+		return refusal("authority_informed")
 	}
 	return nil
 }

@@ -10,6 +10,9 @@ import (
 // is, is not told.
 var ErrNotFound = errors.New("not found in this part of the organisation")
 
+// ErrConflict means that somebody else changed it since the asker saw it.
+var ErrConflict = errors.New("changed by somebody else in the meantime")
+
 // Code says why something was refused; the console has a sentence for each.
 type Code string
 
@@ -29,6 +32,13 @@ const (
 	EmptyInterval       Code = "empty_interval"        // it ends before it begins
 	NotAfterTheLast     Code = "not_after_the_last"    // earlier than what it follows on
 	OutsideTheInterval  Code = "outside_the_interval"  // not within what it shortens
+	OutOfTurn           Code = "out_of_turn"           // a step that does not follow on the last one
+	InTheFuture         Code = "in_the_future"         // recorded before it has happened
+	WrongOrgan          Code = "wrong_organ"           // another organ decides
+	WrongStaff          Code = "wrong_staff"           // staff of a kind that does not decide (R135)
+	SamePerson          Code = "same_person"           // who proposed does not approve
+	OutlivesTheSentence Code = "outlives_the_sentence" // longer than the person is under supervision
+	TooShort            Code = "too_short"             // shorter than the law has it
 )
 
 // FieldError is why something was not recorded: which field, and why. It never quotes a person's data.
@@ -91,6 +101,7 @@ var constraints = map[string]struct {
 	"authority_approver":                            {"approver", NotTheCountyHead, article29, "only the head of the county-level 司法行政部门 approves"},
 	"authority_document_no_check":                   {"document_no", NoDocument, article29, "an approval has a document number"},
 	"authority_three_months":                        {"until", TooLong, article29, "at most three calendar months; each extension needs its own approval"},
+	"authority_informed":                            {"informed", Missing, "实施办法 37", "the person is told and signs before where they are may be known"},
 	"authority_valid_check":                         {"until", EmptyInterval, "", "it has a beginning and a later end"},
 	"authority_subject_id_valid_recorded_excl":      {"from", Overlapping, article29, "there is an approval for some of this time already"},
 	"authority_subject_id_fkey":                     {"subject", Unknown, "", "no such subject"},

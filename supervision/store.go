@@ -21,11 +21,19 @@ type Store struct {
 	pool  *pgxpool.Pool
 	clock clock.Clock
 	keys  crypto.Provider
+
+	rules   Rules
+	daysOff func(context.Context, Querier) (DayOff, error)
 }
 
 // NewStore returns the store of a database. keys opens and seals what identifies a person.
 func NewStore(pool *pgxpool.Pool, c clock.Clock, keys crypto.Provider) *Store {
 	return &Store{pool: pool, clock: c, keys: keys}
+}
+
+// Keep has the store tell decisions to who keeps the rules, and count working days by a calendar. Called once, before the store is used.
+func (s *Store) Keep(rules Rules, daysOff func(context.Context, Querier) (DayOff, error)) {
+	s.rules, s.daysOff = rules, daysOff
 }
 
 // Querier is a pool, a connection or a transaction.
@@ -49,7 +57,7 @@ func (s *Store) change(ctx context.Context, what string, do func(tx pgx.Tx, now 
 	}
 	err = byConstraint(err)
 	var refused *FieldError
-	if errors.As(err, &refused) || errors.Is(err, ErrNotFound) {
+	if errors.As(err, &refused) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
 		return err
 	}
 	return fmt.Errorf("%s: %w", what, err)

@@ -63,7 +63,7 @@ func setup(t *testing.T) bundle {
 
 func (b *bundle) authority() supervision.Authority {
 	return supervision.Authority{Subject: b.subject, Ground: supervision.BreachedProhibition, Approver: b.head, DocumentNo: "天司矫定〔2026〕1号",
-		From: now, Until: now.AddDate(0, 1, 0)}
+		From: now, Until: now.AddDate(0, 1, 0), Informed: now}
 }
 
 func (b *bundle) facts(t *testing.T) (n int64) {
@@ -85,7 +85,7 @@ func TestAuthorityNeedsGroundApproverAndNumber_R01_R02(t *testing.T) {
 		"nobody approves":           func(a *supervision.Authority) { a.Approver = 0 },
 		"head of an office only":    func(a *supervision.Authority) { a.Approver = b.other },
 		"a day over three months":   func(a *supervision.Authority) { a.Until = a.From.AddDate(0, 3, 1) },
-		"an hour over three months": func(a *supervision.Authority) { a.Until = supervision.LastDay(a.From).Add(time.Hour) },
+		"an hour over three months": func(a *supervision.Authority) { a.Until = threeMonths(a.From).Add(time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := b.authority()
@@ -110,6 +110,12 @@ func TestAuthorityNeedsGroundApproverAndNumber_R01_R02(t *testing.T) {
 	}
 }
 
+// threeMonths is how the rule table counts the term of an approval.
+func threeMonths(from time.Time) time.Time {
+	p := supervision.Period{Amount: []int{3}, Unit: supervision.Months, FirstDay: true}
+	return p.End(from, 3, nil)
+}
+
 func TestThreeCalendarMonths_R03(t *testing.T) {
 	t.Parallel()
 	sh := time.FixedZone("+8", 8*3600)
@@ -121,7 +127,7 @@ func TestThreeCalendarMonths_R03(t *testing.T) {
 		{day(2026, 1, 31), day(2026, 4, 30)},
 		{day(2026, 12, 31), day(2027, 3, 31)},
 	} {
-		if got := supervision.LastDay(c.from); !got.Equal(c.want) {
+		if got := threeMonths(c.from); !got.Equal(c.want) {
 			t.Errorf("three months from %s end %s, want %s", c.from, got, c.want)
 		}
 	}
@@ -133,7 +139,7 @@ func TestThreeCalendarMonths_R03(t *testing.T) {
 		if err := tx.QueryRow(t.Context(), "SELECT timezone('Asia/Shanghai', timezone('Asia/Shanghai', $1::timestamptz) + interval '3 months')", from).Scan(&want); err != nil {
 			t.Fatal(err)
 		}
-		if got := supervision.LastDay(from); !got.Equal(want) {
+		if got := threeMonths(from); !got.Equal(want) {
 			t.Fatalf("from %s: %s here, %s in the database", from, got, want)
 		}
 	}

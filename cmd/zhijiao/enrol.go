@@ -245,8 +245,12 @@ func (e *enroller) approve(ctx context.Context, c *county, n *newcomer, subject 
 		}
 	}
 	for from.Before(until) {
+		term, err := supervision.PeriodNamed(ctx, e.pool, "authority.term", from)
+		if err != nil {
+			return err
+		}
 		a := supervision.Authority{Subject: subject, Ground: supervision.LeftWithoutLeave, Approver: c.Head,
-			DocumentNo: fmt.Sprintf("演示电子定位决〔%d〕%s-%s", from.Year(), n.LocalNo, from.Format("0102")), From: from, Until: supervision.LastDay(from)}
+			DocumentNo: fmt.Sprintf("演示电子定位决〔%d〕%s-%s", from.Year(), n.LocalNo, from.Format("0102")), From: from, Until: term.End(from, term.Amount[0], nil), Informed: from}
 		if n.Banned {
 			a.Ground = supervision.BreachedProhibition
 		}

@@ -48,8 +48,8 @@ INSERT INTO subject (local_no, category) SELECT 'BENCH-' || to_char(n, 'FM0000')
 INSERT INTO subject_person (subject_id, surname, name) SELECT subject_id, '测', ''::bytea FROM subject;
 INSERT INTO subject_office (subject_id, org_id, valid, recorded)
     SELECT subject_id, org_id, known, known FROM bench JOIN subject ON local_no = 'BENCH-' || to_char(n, 'FM0000'), org WHERE kind = 'judicial_office';
-INSERT INTO authority (subject_id, ground, approver_id, document_no, valid, recorded)
-    SELECT subject_id, 1, officer_id, '测试', valid, known FROM bench JOIN subject ON local_no = 'BENCH-' || to_char(n, 'FM0000'), officer;
+INSERT INTO authority (subject_id, ground, approver_id, document_no, valid, recorded, informed_at)
+    SELECT subject_id, 1, officer_id, '测试', valid, known, lower(valid) FROM bench JOIN subject ON local_no = 'BENCH-' || to_char(n, 'FM0000'), officer;
 INSERT INTO device (serial, class, enrolled_at) SELECT serial, 'wristband', lower(known) FROM bench;
 INSERT INTO device_health (device_id) SELECT device_id FROM device;
 INSERT INTO device_credential (device_id, mac, issued_at)
