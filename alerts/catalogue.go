@@ -13,6 +13,8 @@ var catalogue = map[geofence.ViolationKind]Place{
 	geofence.PowerLost:       {"{at} 设备断电（人员位置不明）", "device went off at {at}; where the person is, is not known"},
 	geofence.LocationLost:    {"设备自 {at} 起定位失败（设备在线，人员位置不明）", "device heard but without a place since {at}"},
 	geofence.Apart:           {"{at} 起腕带与手机分离（疑似人机分离）", "wristband and phone apart since {at}"},
+	geofence.StayedElsewhere: {"批准外出期间，{at} 起停留于批准目的地以外", "on approved leave, has stayed outside of its destination since {at}"},
+	geofence.NotReturned:     {"批准外出于 {at} 期满，尚未销假", "approved leave ended at {at}; not back yet"},
 	geofence.Dwelt:           {"{at} 起长时间停留于{zone}", "has stayed in {zone} since {at}"},
 	geofence.Absent:          {"{at} 时段开始后未在{zone}", "not in {zone} in the window that began at {at}"},
 	geofence.Unverified:      {"{at} 起无法核实是否在{zone}", "could not be verified to be in {zone} since {at}"},

@@ -231,7 +231,7 @@ var verdictWords = map[geofence.Verdict]Place{
 var ruleWords = map[geofence.RuleKind]Place{
 	geofence.StayIn: {"不得离开区域", "stay in"}, geofence.KeepOut: {"不得进入区域", "keep out"}, geofence.Silence: {"按时上报", "be heard"},
 	geofence.Strap: {"不得拆卸", "keep the strap closed"}, geofence.Power: {"保持供电", "keep the power on"}, geofence.Location: {"保持定位", "be located"},
-	geofence.Dwell: {"不得长时间停留", "not stay long"}, geofence.Separation: {"人机不得分离", "keep wristband and phone together"},
+	geofence.Dwell: {"不得长时间停留", "not stay long"}, geofence.Leave: {"外出期间不得在他地停留", "not stay elsewhere on leave"}, geofence.Return: {"按时销假", "be back in time"}, geofence.Separation: {"人机不得分离", "keep wristband and phone together"},
 	geofence.Presence: {"按时在场", "be present in a window"}, geofence.CheckInDue: {"按时核查", "check in"},
 	geofence.Proximity: {"不得接触特定人", "keep away from a person"}, geofence.Gathering: {"聚集提示", "gathering"},
 }
@@ -241,6 +241,7 @@ var kindWords = map[geofence.ViolationKind]Place{
 	geofence.PassedThrough: {"途经禁止令限制区域", "passed through a prohibited place"}, geofence.DeviceSilent: {"设备离线", "device silent"},
 	geofence.CheckUnanswered: {"核查未应答", "check unanswered"}, geofence.StrapBroken: {"拆卸", "strap opened"}, geofence.LowBattery: {"低电", "low battery"},
 	geofence.PowerLost: {"断电", "power lost"}, geofence.LocationLost: {"定位失败", "location lost"}, geofence.Dwelt: {"长时间停留", "long stay"},
+	geofence.StayedElsewhere: {"外出途中停留他地", "stayed elsewhere on leave"}, geofence.NotReturned: {"外出期满未销假", "not back from leave"},
 	geofence.Apart: {"人机分离", "wristband and phone apart"}, geofence.Absent: {"未按时在场", "absent"}, geofence.Unverified: {"无法核实", "unverified"},
 	geofence.CheckMissed: {"未按时核查", "check missed"}, geofence.Near: {"接近特定人", "near a person to keep away from"}, geofence.Gathered: {"聚集", "gathering"},
 }
@@ -258,6 +259,13 @@ var thresholdWords = map[geofence.RuleKind]func(p *geofence.Params) Place{
 	},
 	geofence.Power: func(p *geofence.Params) Place {
 		return Place{fmt.Sprintf("电量不高于 %d%%，或设备告知关机", p.BatteryLow), fmt.Sprintf("battery at %d %% or less, or the device says that it goes off", p.BatteryLow)}
+	},
+	geofence.Leave: func(p *geofence.Params) Place {
+		return Place{fmt.Sprintf("在批准范围以外同一地点（%g 米内）停留超过 %s；途中移动不计", p.ApartM, durationZH(p.DwellAfter)),
+			fmt.Sprintf("in one place (within %g m) outside of what was granted for more than %s; moving on does not count", p.ApartM, durationEN(p.DwellAfter))}
+	},
+	geofence.Return: func(*geofence.Params) Place {
+		return Place{"批准的外出期满，没有销假记录", "the leave that was granted has ended, and nobody recorded the return"}
 	},
 	geofence.Dwell: func(p *geofence.Params) Place {
 		return Place{"在区域内停留满 " + durationZH(p.DwellAfter), "in the zone for " + durationEN(p.DwellAfter)}

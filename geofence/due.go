@@ -54,8 +54,8 @@ func NextDue(s *State, f *Facts, after time.Time) time.Time {
 	return next.Time
 }
 
-// span is whether a rule's schedule lets it apply at t, and the interval around t in which that does not change.
-func (f *Facts) span(r *Rule, t time.Time) (bool, Interval) {
+// scheduled is whether a rule's schedule lets it apply at t, and the interval around t in which that does not change.
+func (f *Facts) scheduled(r *Rule, t time.Time) (bool, Interval) {
 	if r.Schedule == 0 {
 		return true, Interval{}
 	}

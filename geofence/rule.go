@@ -81,5 +81,6 @@ type Facts struct {
 	Calendar    *Calendar
 	Attachments []AttachmentFact // what is known of the device being on the person, oldest first
 	Floors      []FloorFact      // what the models of the subject's devices err by at least
+	Suspensions []Suspension     // by when they begin
 	Deaf        []Interval       // when we did not listen, oldest first, apart
 }

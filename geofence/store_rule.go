@@ -55,19 +55,23 @@ func putRule(ctx context.Context, tx pgx.Tx, by id.Account, scope id.Org, now ti
 	if err != nil {
 		return 0, err
 	}
-	version++
+	if err = insertRule(ctx, tx, by, r, version, recorded); err != nil || !kinds[r.Kind].company {
+		return version + 1, err
+	}
+	return version + 1, companyRule(ctx, tx, r, why)
+}
+
+// insertRule writes the version of a rule that follows on version.
+func insertRule(ctx context.Context, tx pgx.Tx, by id.Account, r *RuleSpec, version int, recorded time.Time) error {
 	params := r.Params
 	if len(params) == 0 {
 		params = json.RawMessage("{}")
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO rule (rule_id, version, subject_id, kind, zone_id, legal_basis, document_no, params, valid, recorded, recorded_by, schedule_id, org_id, relation_id)
+	_, err := tx.Exec(ctx, `INSERT INTO rule (rule_id, version, subject_id, kind, zone_id, legal_basis, document_no, params, valid, recorded, recorded_by, schedule_id, org_id, relation_id)
 		VALUES ($1, $2, nullif($3::bigint, 0), $4, nullif($5::bigint, 0), $6, $7, $8, tstzrange($9, $10), tstzrange($11, NULL), nullif($12::bigint, 0), nullif($13::bigint, 0),
 			nullif($14::bigint, 0), nullif($15::bigint, 0))`,
-		r.ID, version, r.Subject, r.Kind, r.Zone, r.Basis, r.DocumentNo, string(params), r.From, orNull(r.Until), recorded, int64(by), r.Schedule, r.Org, r.Relation)
-	if err != nil || !kinds[r.Kind].company {
-		return version, err
-	}
-	return version, companyRule(ctx, tx, r, why)
+		r.ID, version+1, r.Subject, r.Kind, r.Zone, r.Basis, r.DocumentNo, string(params), r.From, orNull(r.Until), recorded, int64(by), r.Schedule, r.Org, r.Relation)
+	return err
 }
 
 // lock locks what a rule is about, if it is in scope, and tells that the facts about it change.
@@ -149,8 +153,11 @@ func succeedRule(ctx context.Context, tx pgx.Tx, now time.Time, r *RuleSpec, fro
 		return 0, now, &Refused{Field: "rule", Reason: NoSuchRule, Detail: "no such rule of this subject"}
 	}
 	return succeed(ctx, tx, now, from, until, versioned{table: "rule", key: "rule_id", id: int64(r.ID),
-		columns: "subject_id, kind, zone_id, legal_basis, document_no, params, schedule_id, org_id, relation_id"})
+		columns: ruleColumns})
 }
+
+// ruleColumns is what a rule says, beside its interval.
+const ruleColumns = "subject_id, kind, zone_id, legal_basis, document_no, params, schedule_id, org_id, relation_id"
 
 // EndRule ends a rule at an instant; what it found before stays.
 func (s *Store) EndRule(ctx context.Context, scope id.Org, rule RuleID, at time.Time) error {

@@ -220,6 +220,9 @@ func (e *Engine) readFacts(ctx context.Context, tx pgx.Tx, ids []id.Subject, kno
 	if err := readDeaf(ctx, tx, out); err != nil {
 		return nil, err
 	}
+	if err := readSuspensions(ctx, tx, ids, known, func(s id.Subject, v Suspension) { out[s].facts.Suspensions = append(out[s].facts.Suspensions, v) }); err != nil {
+		return nil, err
+	}
 	return out, e.readRules(ctx, tx, ids, known, out)
 }
 

@@ -31,6 +31,7 @@ INSERT INTO period (code, title, title_en, amount, unit, first_day, roll, inclus
     ('leave.window', '累计外出时间的期间', 'the months over which leave is added up', '{2}', 'month', true, false, true, '实施办法 27', 'recalled'),
     ('leave.ahead', '外出申请一般提前', 'leave is usually asked for ahead by', '{3}', 'day', false, false, true, '实施办法 27', 'recalled'),
     ('leave.stay', '外出途中在他地停留超过', 'a stay elsewhere while on leave, longer than', '{2}', 'hour', true, false, true, '平台策略（R21）；实施办法 28', 'policy'),
+    ('leave.delay', '报告延误后等待决定的时间', 'after a delay was reported, how long a decision is waited for', '{12}', 'hour', true, false, true, '平台策略（R21）；实施办法 28', 'policy'),
     ('permit.term', '经常性跨市、县活动的批准，有效期', 'a permit for regular activity across counties lasts', '{6}', 'month', true, false, true, '实施办法 29', 'recalled'),
     ('prohibition.surveillance', '管制的禁止令，至少', 'a prohibition order of public surveillance, at least', '{3}', 'month', true, false, true, '法发〔2011〕9号 6', 'secondary'),
     ('prohibition.probation', '缓刑的禁止令，至少', 'a prohibition order of probation, at least', '{2}', 'month', true, false, true, '法发〔2011〕9号 6', 'secondary');

@@ -197,7 +197,7 @@ func approveLeave(p *Proceeding, a *Actor, in *Input, c *Circumstances) (Effects
 		return Effects{}, &FieldError{"until", EmptyInterval, "it lies in the past"}
 	}
 	p.Facts.Approver, p.Facts.ApprovedAt, p.Facts.DocumentNo = a.Officer, at(in.At), strings.TrimSpace(in.DocumentNo)
-	e := Effects{Rules: []RuleChange{p.rules(*p.Facts.From, *p.Facts.Until)}}
+	e := Effects{Rules: []RuleChange{p.rules(c, *p.Facts.From, *p.Facts.Until)}}
 	e.Rules[0].Overdue = true
 	if p.Facts.Tier == OfficeTier {
 		e.Tasks = append(e.Tasks, TaskSpec{Kind: CountyFiling, Key: taskKey(p.ID, "filing"), Due: c.Now.Add(72 * time.Hour)})
@@ -213,8 +213,13 @@ func approveLeave(p *Proceeding, a *Actor, in *Input, c *Circumstances) (Effects
 	return e, nil
 }
 
-func (p *Proceeding) rules(from, until time.Time) RuleChange {
-	return RuleChange{Kind: p.Kind, Proceeding: p.ID, Subject: p.Subject, Org: p.Org, Zones: p.Facts.Zones, From: from, Until: until, DocumentNo: p.Facts.DocumentNo}
+func (p *Proceeding) rules(c *Circumstances, from, until time.Time) RuleChange {
+	r := RuleChange{Kind: p.Kind, Proceeding: p.ID, Subject: p.Subject, Org: p.Org, Zones: p.Facts.Zones, From: from, Until: until, DocumentNo: p.Facts.DocumentNo}
+	if stay := c.Law.Period("leave.stay"); stay != nil && stay.Unit == Hours {
+		r.Stay = time.Duration(stay.Amount[0]) * time.Hour
+		p.Facts.Law[stay.Code] = stay.ID
+	}
+	return r
 }
 
 // refuseLeave: who may grant it may refuse it, and says why in writing (R73): where the reasons are lawful it is granted (社区矫正法 27).
@@ -228,7 +233,7 @@ func refuseLeave(p *Proceeding, a *Actor, in *Input, c *Circumstances) (Effects,
 func withdraw(p *Proceeding, _ *Actor, in *Input, c *Circumstances) (Effects, error) {
 	e := Effects{Close: true}
 	if p.State == Approved {
-		r := p.rules(*p.Facts.From, c.Now)
+		r := p.rules(c, *p.Facts.From, c.Now)
 		r.End = true
 		e.Rules = []RuleChange{r}
 	}
@@ -247,10 +252,18 @@ func delay(p *Proceeding, _ *Actor, in *Input, c *Circumstances) (Effects, error
 	if err := text("text", in.Text); err != nil {
 		return Effects{}, err
 	}
-	r := p.rules(*p.Facts.From, *p.Facts.Until)
-	if p.Facts.Deadline != nil {
-		r.Until = *p.Facts.Deadline
+	wait, err := p.period(c, "leave.delay")
+	if err != nil {
+		return Effects{}, err
 	}
+	until := *p.Facts.Until
+	if p.Facts.Deadline != nil {
+		until = *p.Facts.Deadline
+	}
+	if until.Before(c.Now) {
+		until = c.Now
+	}
+	r := p.rules(c, *p.Facts.From, wait.End(until, wait.Amount[0], c.Law.Off))
 	return Effects{Rules: []RuleChange{r}, Tasks: []TaskSpec{{Kind: DelayDecision, Key: taskKey(p.ID, "delay", in.Version), Due: c.Now.Add(2 * time.Hour)}}}, nil
 }
 
@@ -267,14 +280,14 @@ func agreeDelay(p *Proceeding, a *Actor, in *Input, c *Circumstances) (Effects, 
 		p.Facts.Until = was
 		return Effects{}, err
 	}
-	r := p.rules(*p.Facts.From, in.Until)
+	r := p.rules(c, *p.Facts.From, in.Until)
 	r.Overdue = true
 	return Effects{Rules: []RuleChange{r}, Done: []TaskKey{{DelayDecision, ""}},
 		Tasks: []TaskSpec{{Kind: LeaveReturn, Key: taskKey(p.ID, "return", in.Version), Due: in.Until}}}, text("text", in.Text)
 }
 
-func denyDelay(p *Proceeding, _ *Actor, in *Input, _ *Circumstances) (Effects, error) {
-	r := p.rules(*p.Facts.From, *p.Facts.Until)
+func denyDelay(p *Proceeding, _ *Actor, in *Input, c *Circumstances) (Effects, error) {
+	r := p.rules(c, *p.Facts.From, *p.Facts.Until)
 	r.Overdue = true
 	return Effects{Rules: []RuleChange{r}, Done: []TaskKey{{DelayDecision, ""}}}, text("text", in.Text)
 }
@@ -290,7 +303,7 @@ func orderBack(p *Proceeding, _ *Actor, in *Input, c *Circumstances) (Effects, e
 		return Effects{}, &FieldError{"deadline", EmptyInterval, "it lies in the past"}
 	}
 	p.Facts.Deadline = at(in.Deadline)
-	r := p.rules(*p.Facts.From, in.Deadline)
+	r := p.rules(c, *p.Facts.From, in.Deadline)
 	r.Overdue = true
 	return Effects{Rules: []RuleChange{r}}, text("text", in.Text)
 }
@@ -311,7 +324,7 @@ func comeBack(p *Proceeding, _ *Actor, in *Input, c *Circumstances) (Effects, er
 	if ends.After(until) {
 		ends = until
 	}
-	r := p.rules(*p.Facts.From, ends)
+	r := p.rules(c, *p.Facts.From, ends)
 	r.End = true
 	return Effects{Close: true, Rules: []RuleChange{r}, Done: []TaskKey{{LeaveReturn, ""}, {DelayDecision, ""}}}, nil
 }
@@ -336,7 +349,7 @@ func approveRegular(p *Proceeding, a *Actor, in *Input, c *Circumstances) (Effec
 		return Effects{}, &LawError{FieldError{"until", TooLong, "a permit lasts six months; then it is asked for anew"}, limit.Citation}
 	}
 	p.Facts.Approver, p.Facts.ApprovedAt, p.Facts.DocumentNo = a.Officer, at(in.At), strings.TrimSpace(in.DocumentNo)
-	return Effects{Rules: []RuleChange{p.rules(*p.Facts.From, *p.Facts.Until)}}, nil
+	return Effects{Rules: []RuleChange{p.rules(c, *p.Facts.From, *p.Facts.Until)}}, nil
 }
 
 func applyEntry(p *Proceeding, _ *Actor, in *Input, c *Circumstances) (Effects, error) {
@@ -355,5 +368,5 @@ func approveEntry(p *Proceeding, a *Actor, in *Input, c *Circumstances) (Effects
 	}
 	court := t
 	court.Kind, court.Key = CourtNotice, taskKey(p.ID, "court")
-	return Effects{Rules: []RuleChange{p.rules(*p.Facts.From, *p.Facts.Until)}, Tasks: []TaskSpec{t, court}}, nil
+	return Effects{Rules: []RuleChange{p.rules(c, *p.Facts.From, *p.Facts.Until)}, Tasks: []TaskSpec{t, court}}, nil
 }

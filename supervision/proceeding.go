@@ -167,6 +167,7 @@ type RuleChange struct {
 	From       time.Time
 	Until      time.Time
 	DocumentNo string
+	Stay       time.Duration // elsewhere, longer than this, is told
 	// Overdue: from Until on the person has not come back until somebody says so.
 	Overdue bool
 	// End: everything the proceeding brought about ends at Until.

@@ -64,9 +64,9 @@ const en: typeof zh = {
   alertState: { open: 'Waiting', acknowledged: 'Taken', closed: 'Closed' },
   kind: {
     left_zone: 'Left the permitted area', entered_zone: 'Entered a prohibited place', passed_through: 'Passed through a prohibited place', device_silent: 'Device offline', check_unanswered: 'Check unanswered', strap_opened: 'Strap opened', low_battery: 'Low battery', power_lost: 'Power lost',
-    location_lost: 'No location', separated: 'Person and device apart', check_missed: 'Check missed', absent: 'Not there on time', unverified: 'Could not be verified', dwelt: 'Long stay', near: 'Near a protected person', gathered: 'Gathering',
+    location_lost: 'No location', separated: 'Person and device apart', check_missed: 'Check missed', absent: 'Not there on time', unverified: 'Could not be verified', dwelt: 'Long stay', stayed_elsewhere: 'Stayed elsewhere on leave', not_returned: 'Not back from leave', near: 'Near a protected person', gathered: 'Gathering',
   },
-  kindShort: { left_zone: 'Left area', entered_zone: 'Prohibited place', passed_through: 'Passed through', device_silent: 'Offline', check_unanswered: 'Unanswered', strap_opened: 'Strap', low_battery: 'Low battery', power_lost: 'Power lost', location_lost: 'No location', separated: 'Apart', check_missed: 'Check missed', absent: 'Absent', unverified: 'Unverified', dwelt: 'Long stay', near: 'Near', gathered: 'Gathering' },
+  kindShort: { left_zone: 'Left area', entered_zone: 'Prohibited place', passed_through: 'Passed through', device_silent: 'Offline', check_unanswered: 'Unanswered', strap_opened: 'Strap', low_battery: 'Low battery', power_lost: 'Power lost', location_lost: 'No location', separated: 'Apart', check_missed: 'Check missed', absent: 'Absent', unverified: 'Unverified', dwelt: 'Long stay', stayed_elsewhere: 'Elsewhere', not_returned: 'Not back', near: 'Near', gathered: 'Gathering' },
   wire: { mqtt: 'MQTT', jt808: 'JT/T 808', osmand: 'OsmAnd', traccar: 'Traccar' },
   channel: { wristband: 'Wristband', phone: 'Phone', none: 'No device' },
   subjectState: { ok: 'Inside', silent: 'Device offline', out: 'Outside', unverifiable: 'Undecidable' },
@@ -74,7 +74,7 @@ const en: typeof zh = {
   violationState: { open: 'Going on', closed: 'Ended', withdrawn: 'Withdrawn' },
   purpose: { activity: 'Permitted area', prohibited: 'Prohibited place', destination: 'Leave destination', attention: 'Area of attention' },
   ruleKind: {
-    stay_in: 'Stay inside', keep_out: 'Keep out', silence: 'Report in time', strap: 'Keep the strap closed', power: 'Keep the power on', location: 'Be located', dwell: 'Not stay long', separation: 'Keep wristband and phone together',
+    stay_in: 'Stay inside', keep_out: 'Keep out', silence: 'Report in time', strap: 'Keep the strap closed', power: 'Keep the power on', location: 'Be located', dwell: 'Not stay long', leave: 'Not stay elsewhere on leave', return: 'Be back from leave', separation: 'Keep wristband and phone together',
     presence: 'Be present', check_in: 'Check in', proximity: 'Keep away from a person', gathering: 'Gathering',
   },
   verdict: { inside: 'Inside', outside: 'Outside', undecidable: 'Undecidable', unverifiable: 'Undecidable', excluded: 'Not judged', undecided: 'Undecidable' },

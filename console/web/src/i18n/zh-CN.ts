@@ -62,9 +62,9 @@ export default {
   alertState: { open: '待受理', acknowledged: '已受理', closed: '已办结' },
   kind: {
     left_zone: '越界', entered_zone: '进入禁止令限制区域', passed_through: '途经禁止令限制区域', device_silent: '设备离线', check_unanswered: '核查未应答', strap_opened: '拆卸', low_battery: '低电', power_lost: '断电',
-    location_lost: '定位失败', separated: '人机分离', check_missed: '未按时核查', absent: '未按时在场', unverified: '无法核实', dwelt: '长时间停留', near: '接近禁止接触人员', gathered: '聚集',
+    location_lost: '定位失败', separated: '人机分离', check_missed: '未按时核查', absent: '未按时在场', unverified: '无法核实', dwelt: '长时间停留', stayed_elsewhere: '外出途中停留他地', not_returned: '外出期满未销假', near: '接近禁止接触人员', gathered: '聚集',
   },
-  kindShort: { left_zone: '越界', entered_zone: '进入禁区', passed_through: '途经禁区', device_silent: '设备离线', check_unanswered: '核查未应答', strap_opened: '拆卸', low_battery: '低电', power_lost: '断电', location_lost: '定位失败', separated: '人机分离', check_missed: '未核查', absent: '未在场', unverified: '无法核实', dwelt: '停留', near: '接近', gathered: '聚集' },
+  kindShort: { left_zone: '越界', entered_zone: '进入禁区', passed_through: '途经禁区', device_silent: '设备离线', check_unanswered: '核查未应答', strap_opened: '拆卸', low_battery: '低电', power_lost: '断电', location_lost: '定位失败', separated: '人机分离', check_missed: '未核查', absent: '未在场', unverified: '无法核实', dwelt: '停留', stayed_elsewhere: '外出停留', not_returned: '未销假', near: '接近', gathered: '聚集' },
   wire: { mqtt: 'MQTT', jt808: 'JT/T 808', osmand: 'OsmAnd', traccar: 'Traccar' },
   channel: { wristband: '腕带', phone: '手机', none: '无设备' },
   subjectState: { ok: '正常', silent: '设备离线', out: '在区域外', unverifiable: '无法判定' },
@@ -72,7 +72,7 @@ export default {
   violationState: { open: '持续中', closed: '情形已结束', withdrawn: '已撤回' },
   purpose: { activity: '活动区域', prohibited: '禁止令限制区域', destination: '外出目的地', attention: '关注区域' },
   ruleKind: {
-    stay_in: '不得离开', keep_out: '不得进入', silence: '按时上报', strap: '不得拆卸', power: '保持供电', location: '保持定位', dwell: '不得长时间停留', separation: '人机不得分离',
+    stay_in: '不得离开', keep_out: '不得进入', silence: '按时上报', strap: '不得拆卸', power: '保持供电', location: '保持定位', dwell: '不得长时间停留', leave: '外出期间不得在他地停留', return: '按时销假', separation: '人机不得分离',
     presence: '按时在场', check_in: '按时核查', proximity: '不得接触特定人', gathering: '聚集提示',
   },
   verdict: { inside: '区域内', outside: '区域外', undecidable: '无法判定', unverifiable: '无法判定', excluded: '不参与判定', undecided: '无法判定' },
