@@ -31,6 +31,9 @@ func NewCalendar(years []int, days []CalendarDay) *Calendar {
 // is, and whoever uses it says so.
 func (c *Calendar) Covers(year int) bool { return c != nil && c.years[year] }
 
+// Off reports whether the day of an instant at Asia/Shanghai is a day off.
+func (c *Calendar) Off(t time.Time) bool { return c.off(localDay(t)) }
+
 // off reports whether a local day is a day off.
 func (c *Calendar) off(day int64) bool {
 	if c != nil {

@@ -38,6 +38,7 @@ const (
 func (a *App) startCore(ctx context.Context) error {
 	a.supervision = supervision.NewStore(a.pool, a.clock, a.keys)
 	a.zones = geofence.NewStore(a.pool, a.clock)
+	a.supervision.Keep(a.zones, daysOff)
 	a.alerts = alerts.NewStore(a.pool, a.clock)
 	o := geofence.Options{Pool: a.pool, Clock: a.clock, Keys: a.keys, Backlog: a.backlog, Hears: a.hears, Listener: a.listener, Log: a.log, Register: a.registry}
 	if a.plan.stepped {
@@ -95,6 +96,13 @@ func (a *App) sweep(ctx context.Context) error {
 			a.log.Info("swept the quarantine", "removed", n)
 		}
 		a.tellGaps(ctx)
+		if n, err := a.supervision.Remind(ctx); err != nil {
+			if ctx.Err() == nil {
+				a.log.Warn("nobody was reminded of what is due, it will be tried again", "err", err)
+			}
+		} else if n > 0 {
+			a.log.Info("tasks became due", "tasks", n)
+		}
 		if !a.backlog() {
 			waiting = time.Time{}
 		} else if waiting.IsZero() {
@@ -109,6 +117,15 @@ func (a *App) sweep(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// daysOff has periods of working days counted by the calendar that rules go by.
+func daysOff(ctx context.Context, q supervision.Querier) (supervision.DayOff, error) {
+	c, err := geofence.LoadCalendar(ctx, q, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	return c.Off, nil
 }
 
 // tellGaps records what never arrived.
