@@ -26,7 +26,7 @@ func (p *place) decide(c supervision.RuleChange) {
 func (p *place) leave(s id.Subject, until time.Time) supervision.RuleChange {
 	p.Helper()
 	away := p.putZone(0, geofence.Destination, 40_000, 10_000)
-	return supervision.RuleChange{Kind: supervision.LeaveProceeding, Proceeding: 1, Subject: s, Zones: []int64{int64(away)}, From: noon, Until: until, Overdue: true, Stay: 2 * time.Hour}
+	return supervision.RuleChange{Kind: supervision.LeaveProceeding, Source: "proceeding/1", Subject: s, Zones: []int64{int64(away)}, From: noon, Until: until, Overdue: true, Stay: 2 * time.Hour}
 }
 
 // walk has a device tell a place once a minute, as receivers do: never the same to the centimetre for long.
@@ -131,7 +131,7 @@ func TestEntryIsAllowedInItsWindow_R20(t *testing.T) {
 	for _, z := range []geofence.ZoneID{school, bar} {
 		p.rule(geofence.RuleSpec{Subject: s, Kind: geofence.KeepOut, Zone: z, Basis: "prohibition", DocumentNo: "（2026）鄂9006刑初1号"})
 	}
-	p.decide(supervision.RuleChange{Kind: supervision.EntryProceeding, Proceeding: 2, Subject: s, Zones: []int64{int64(school)}, From: noon, Until: noon.Add(30 * time.Minute)})
+	p.decide(supervision.RuleChange{Kind: supervision.EntryProceeding, Source: "proceeding/2", Subject: s, Zones: []int64{int64(school)}, From: noon, Until: noon.Add(30 * time.Minute)})
 	p.walk("B", noon, noon.Add(20*time.Minute), 1_000)
 	p.want(0, open, geofence.EnteredZone)
 	p.walk("B", noon.Add(20*time.Minute), noon.Add(25*time.Minute), 3_000)
@@ -141,7 +141,7 @@ func TestEntryIsAllowedInItsWindow_R20(t *testing.T) {
 	p.walk("B", noon.Add(30*time.Minute), noon.Add(35*time.Minute), 1_000)
 	p.want(1, open, geofence.EnteredZone)
 	err := pgx.BeginFunc(t.Context(), p.pool, func(tx pgx.Tx) error {
-		return p.store.Change(t.Context(), tx, 0, noon, []supervision.RuleChange{{Kind: supervision.EntryProceeding, Proceeding: 3, Subject: s, Org: p.office, DocumentNo: "1",
+		return p.store.Change(t.Context(), tx, 0, noon, []supervision.RuleChange{{Kind: supervision.EntryProceeding, Source: "proceeding/3", Subject: s, Org: p.office, DocumentNo: "1",
 			Zones: []int64{int64(p.zone)}, From: noon, Until: noon.Add(time.Hour)}})
 	})
 	if err == nil {
@@ -215,4 +215,34 @@ func TestPlannedRemovalIsARecord_R126(t *testing.T) {
 	p.want(1, open, geofence.StrapBroken)
 	p.want(1, open+` AND subject_id = $2`, geofence.StrapBroken, other)
 	p.want(2, `device_health WHERE strap = $1`, devices.StrapOpen)
+}
+
+// TestProhibitionOrder_R18: an order becomes rules that begin and end with it; what a court changes of it is another version, and the past is
+// judged by what was in force.
+func TestProhibitionOrder_R18(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	s, other := p.wearer("B"), p.wearer("C")
+	school := p.putZone(0, geofence.Prohibited, 1_000, 200)
+	order := supervision.RuleChange{Kind: supervision.ProhibitionOrder, Source: "prohibition/1", Subject: s, Zones: []int64{int64(school)}, From: noon, Until: noon.Add(2 * time.Hour)}
+	p.decide(order)
+	n, err := p.store.PutRelation(t.Context(), 0, p.office, geofence.RelationSpec{Subject: s, Other: other, Kind: geofence.Accomplice, DocumentNo: "批1"})
+	p.ok(err)
+	apart := order
+	apart.Source, apart.Zones, apart.Relations = "prohibition/2", nil, []int64{int64(n)}
+	p.decide(apart)
+	p.want(2, `rule WHERE legal_basis = 'prohibition' AND upper_inf(recorded)`)
+	p.walk("B", noon, noon.Add(10*time.Minute), 1_000)
+	p.want(1, open, geofence.EnteredZone)
+	p.walk("B", noon.Add(10*time.Minute), noon.Add(20*time.Minute), 0)
+	p.want(0, open, geofence.EnteredZone)
+	p.walk("B", noon.Add(2*time.Hour), noon.Add(2*time.Hour+10*time.Minute), 1_000) // the order has ended
+	p.want(0, open, geofence.EnteredZone)
+	// It was recorded wrongly: another place all the time.
+	order.Zones = []int64{int64(p.putZone(0, geofence.Prohibited, 4_000, 200))}
+	p.decide(order)
+	p.tick(noon.Add(2*time.Hour + 11*time.Minute))
+	p.derive()
+	p.want(1, "violation WHERE kind = $1 AND state = 'withdrawn'", geofence.EnteredZone)
+	p.want(2, `rule WHERE legal_basis = 'prohibition' AND upper_inf(recorded)`)
 }

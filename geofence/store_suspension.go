@@ -176,15 +176,15 @@ func (s *Store) Change(ctx context.Context, tx pgx.Tx, by id.Account, now time.T
 type brought struct {
 	suspensions []SuspensionID
 	zone        ZoneID
-	rule        RuleID
+	rules       []RuleID
 	overdue     RuleID
 }
 
 func compile(ctx context.Context, tx pgx.Tx, by id.Account, now time.Time, c *supervision.RuleChange) error {
 	var b brought
 	var until time.Time
-	err := tx.QueryRow(ctx, `SELECT suspensions, coalesce(zone_id, 0), coalesce(rule_id, 0), coalesce(overdue_id, 0), until FROM decision_effect WHERE proceeding_id = $1 FOR UPDATE`, c.Proceeding).
-		Scan(&b.suspensions, &b.zone, &b.rule, &b.overdue, &until)
+	err := tx.QueryRow(ctx, `SELECT suspensions, coalesce(zone_id, 0), rules, coalesce(overdue_id, 0), until FROM decision_effect WHERE source = $1 FOR UPDATE`, c.Source).
+		Scan(&b.suspensions, &b.zone, &b.rules, &b.overdue, &until)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return err
 	}
@@ -194,10 +194,20 @@ func compile(ctx context.Context, tx pgx.Tx, by id.Account, now time.Time, c *su
 	}
 	// A decision bears on the subject from its beginning on; one that changes it from where the two differ.
 	since := earlier(c.From, now)
-	if !first {
+	switch {
+	case first:
+	case c.Kind == supervision.ProhibitionOrder: // all of it may be another
+		var from *time.Time
+		if err := tx.QueryRow(ctx, `SELECT min(lower(valid)) FROM rule WHERE rule_id = ANY ($1) AND upper_inf(recorded)`, b.rules).Scan(&from); err != nil {
+			return err
+		}
+		if from != nil {
+			since = earlier(since, *from)
+		}
+	default:
 		since = earlier(earlier(until, c.Until), now)
 	}
-	why := Why{What: "proceeding", Entity: c.Proceeding, By: by, At: now, From: since}
+	why := Why{What: string(c.Kind), By: by, At: now, From: since}
 	if _, err := tx.Exec(ctx, "SELECT facts_changed($1, $2, $3, $4)", []id.Subject{c.Subject}, now, since, why.doc()); err != nil {
 		return err
 	}
@@ -211,9 +221,9 @@ func compile(ctx context.Context, tx pgx.Tx, by id.Account, now time.Time, c *su
 	if err := b.watch(ctx, tx, by, now, c); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO decision_effect (proceeding_id, suspensions, zone_id, rule_id, overdue_id, until) VALUES ($1, $2, nullif($3::bigint, 0), nullif($4::bigint, 0), nullif($5::bigint, 0), $6)
-		ON CONFLICT (proceeding_id) DO UPDATE SET suspensions = excluded.suspensions, zone_id = excluded.zone_id, rule_id = excluded.rule_id, overdue_id = excluded.overdue_id, until = excluded.until`,
-		c.Proceeding, b.suspensions, int64(b.zone), int64(b.rule), int64(b.overdue), c.Until)
+	_, err = tx.Exec(ctx, `INSERT INTO decision_effect (source, suspensions, zone_id, rules, overdue_id, until) VALUES ($1, coalesce($2, '{}'::bigint[]), nullif($3::bigint, 0), coalesce($4, '{}'::bigint[]), nullif($5::bigint, 0), $6)
+		ON CONFLICT (source) DO UPDATE SET suspensions = excluded.suspensions, zone_id = excluded.zone_id, rules = excluded.rules, overdue_id = excluded.overdue_id, until = excluded.until`,
+		c.Source, b.suspensions, int64(b.zone), b.rules, int64(b.overdue), c.Until)
 	return err
 }
 
@@ -225,7 +235,10 @@ func (b *brought) begin(ctx context.Context, tx pgx.Tx, by id.Account, now time.
 		b.suspensions = append(b.suspensions, n)
 		return err
 	}
-	if c.Kind == supervision.EntryProceeding {
+	switch c.Kind {
+	case supervision.ProhibitionOrder:
+		return b.putRules(ctx, tx, by, now, c, orderRules(c)...)
+	case supervision.EntryProceeding:
 		for _, z := range c.Zones {
 			var prohibited bool
 			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM rule WHERE subject_id = $1 AND kind = $2 AND zone_id = $3 AND upper_inf(recorded) AND valid && tstzrange($4, $5))`,
@@ -254,15 +267,35 @@ func (b *brought) begin(ctx context.Context, tx pgx.Tx, by id.Account, now time.
 			return err
 		}
 	}
-	r := stayRule(c, b.zone)
-	_, err = putRule(ctx, tx, by, 0, now, &r)
-	b.rule = r.ID
-	return err
+	return b.putRules(ctx, tx, by, now, c, stayRule(c, b.zone))
+}
+
+// putRules records rules that a decision means.
+func (b *brought) putRules(ctx context.Context, tx pgx.Tx, by id.Account, now time.Time, c *supervision.RuleChange, rules ...RuleSpec) error {
+	for _, r := range rules {
+		r.Subject, r.DocumentNo, r.From, r.Until = c.Subject, c.DocumentNo, c.From, c.Until
+		if _, err := putRule(ctx, tx, by, 0, now, &r); err != nil {
+			return err
+		}
+		b.rules = append(b.rules, r.ID)
+	}
+	return nil
+}
+
+// orderRules is what a prohibition order holds somebody to: to keep out of areas, and away from people (R18).
+func orderRules(c *supervision.RuleChange) (rules []RuleSpec) {
+	for _, z := range c.Zones {
+		rules = append(rules, RuleSpec{Kind: KeepOut, Zone: ZoneID(z), Basis: "prohibition"})
+	}
+	for _, n := range c.Relations {
+		rules = append(rules, RuleSpec{Kind: Proximity, Relation: RelationID(n), Basis: "prohibition"})
+	}
+	return rules
 }
 
 // stayRule is what a leave holds the person to instead: where they may be.
 func stayRule(c *supervision.RuleChange, zone ZoneID) RuleSpec {
-	r := RuleSpec{Subject: c.Subject, Kind: Leave, Zone: zone, Basis: "leave", DocumentNo: c.DocumentNo, From: c.From, Until: c.Until}
+	r := RuleSpec{Kind: Leave, Zone: zone, Basis: "leave"}
 	if c.Kind == supervision.RegularProceeding {
 		r.Kind, r.Basis = StayIn, "leave_city" // beyond what is listed, leaving is leaving (R22)
 	} else if c.Stay > 0 {
@@ -291,12 +324,26 @@ func (b *brought) again(ctx context.Context, tx pgx.Tx, by id.Account, now time.
 			}
 		}
 	}
-	if b.rule == 0 {
-		return nil
+	if c.Kind == supervision.ProhibitionOrder { // another wording may name other places and people: what it brought about ends, and it begins anew
+		for _, n := range b.rules {
+			if _, _, err := clearRule(ctx, tx, now, n, ever); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, "SELECT company_changed($1, $2, $3)", []int64{int64(n)}, c.From, Why{What: string(c.Kind), By: by, At: now, From: c.From}.doc()); err != nil {
+				return err
+			}
+		}
+		b.rules = nil
+		return b.begin(ctx, tx, by, now, c)
 	}
-	r := stayRule(c, b.zone)
-	r.ID = b.rule
-	return replaceRule(ctx, tx, by, now, &r)
+	for _, n := range b.rules {
+		r := stayRule(c, b.zone)
+		r.ID, r.Subject, r.DocumentNo, r.From, r.Until = n, c.Subject, c.DocumentNo, c.From, c.Until
+		if err := replaceRule(ctx, tx, by, now, &r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // watch has a rule wait for the return, from the end of the leave on; or no longer.
@@ -332,6 +379,9 @@ func (b *brought) watch(ctx context.Context, tx pgx.Tx, by id.Account, now time.
 	}
 }
 
+// ever is before anything that is recorded here.
+var ever = time.Unix(0, 0)
+
 // clearRule has a rule hold no more from an instant on.
 func clearRule(ctx context.Context, tx pgx.Tx, now time.Time, n RuleID, from time.Time) (int, time.Time, error) {
 	return succeed(ctx, tx, now, from, time.Time{}, versioned{table: "rule", key: "rule_id", id: int64(n), columns: ruleColumns})
@@ -366,7 +416,7 @@ func unionZone(ctx context.Context, tx pgx.Tx, by id.Account, now time.Time, c *
 		SELECT $1, 1, 'polygon', ST_Multi(ST_CollectionExtract(ST_UnaryUnion(ST_Collect(CASE WHEN shape = 'polygon' THEN geom ELSE ST_Buffer(geom::geography, radius_m, 32)::geometry END)), 3)),
 			'WGS-84', bool_and(official), $2, tstzrange($3, NULL), tstzrange($4, NULL), nullif($5::bigint, 0)
 		FROM zone_version WHERE zone_id = ANY ($6) AND upper_inf(recorded) AND valid @> $3::timestamptz`,
-		n, fmt.Sprintf("proceeding/%d", c.Proceeding), c.From, now, int64(by), zones)
+		n, c.Source, c.From, now, int64(by), zones)
 	return n, zoneRefusal(err)
 }
 

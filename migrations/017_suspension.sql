@@ -19,15 +19,14 @@ CREATE TABLE suspension (
 CREATE INDEX suspension_subject ON suspension (subject_id) WHERE upper_inf(recorded);
 CREATE TRIGGER suspension_history BEFORE UPDATE ON suspension FOR EACH ROW EXECUTE FUNCTION refuse_rewrite();
 
--- What a proceeding brought about here, so that its next step changes the same things.
+-- What a decision brought about here, so that its next step changes the same things.
 CREATE TABLE decision_effect (
-    proceeding_id bigint   NOT NULL,
+    source        text     PRIMARY KEY,                           -- proceeding/12, prohibition/3
     suspensions   bigint[] NOT NULL DEFAULT '{}',
     zone_id       bigint   REFERENCES zone,
-    rule_id       bigint,
+    rules         bigint[] NOT NULL DEFAULT '{}',
     overdue_id    bigint,                                         -- the rule that watches for the return
-    until         timestamptz NOT NULL,                           -- as it was last decided
-    PRIMARY KEY (proceeding_id)
+    until         timestamptz NOT NULL                            -- as it was last decided
 );
 
 INSERT INTO legal_basis (code, title, title_en, citation, max_class) VALUES

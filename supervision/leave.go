@@ -1,6 +1,7 @@
 package supervision
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -214,7 +215,7 @@ func approveLeave(p *Proceeding, a *Actor, in *Input, c *Circumstances) (Effects
 }
 
 func (p *Proceeding) rules(c *Circumstances, from, until time.Time) RuleChange {
-	r := RuleChange{Kind: p.Kind, Proceeding: p.ID, Subject: p.Subject, Org: p.Org, Zones: p.Facts.Zones, From: from, Until: until, DocumentNo: p.Facts.DocumentNo}
+	r := RuleChange{Kind: p.Kind, Source: fmt.Sprintf("proceeding/%d", p.ID), Subject: p.Subject, Org: p.Org, Zones: p.Facts.Zones, From: from, Until: until, DocumentNo: p.Facts.DocumentNo}
 	if stay := c.Law.Period("leave.stay"); stay != nil && stay.Unit == Hours {
 		r.Stay = time.Duration(stay.Amount[0]) * time.Hour
 		p.Facts.Law[stay.Code] = stay.ID

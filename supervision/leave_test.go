@@ -392,3 +392,62 @@ func TestPeriodArithmetic_R86(t *testing.T) {
 		t.Error("超过 excludes the number, 内 includes it")
 	}
 }
+
+// TestProhibitionLength_R19: at least three months under public surveillance (unless detention shortened it), two on probation, never longer
+// than the sentence, and none for anybody else.
+func TestProhibitionLength_R18_R19(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	from := civil(2026, 11, 24)
+	sentenced := func(category supervision.Category, detained int) {
+		t.Helper()
+		if _, err := d.pool.Exec(t.Context(), `UPDATE subject SET category = $2 WHERE subject_id = $1`, d.subject, category); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.store.PutSentence(t.Context(), 0, supervision.Sentence{Subject: d.subject, DocumentNo: "刑初1号", DetainedDays: detained, From: from, Until: civil(2027, 11, 24)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put := func(until time.Time) error {
+		_, err := d.store.PutProhibition(t.Context(), 0, supervision.Prohibition{Subject: d.subject, Type: supervision.ForbidArea, DocumentNo: "刑初1号", Court: "天门市人民法院",
+			Wording: "禁止进入中小学校周边", Zones: []int64{3}, From: from, Until: until})
+		return err
+	}
+	if err := put(civil(2027, 3, 1)); code(t, err) != supervision.Missing {
+		t.Errorf("no sentence is on record: %v", err)
+	}
+	for _, c := range []struct {
+		category supervision.Category
+		detained int
+		until    time.Time
+		want     supervision.Code
+	}{
+		{supervision.PublicSurveillance, 0, civil(2027, 2, 23), supervision.TooShort},
+		{supervision.PublicSurveillance, 0, civil(2027, 2, 24), ""},
+		{supervision.PublicSurveillance, 30, civil(2027, 1, 10), ""},
+		{supervision.Probation, 0, civil(2027, 1, 23), supervision.TooShort},
+		{supervision.Probation, 30, civil(2027, 1, 23), supervision.TooShort},
+		{supervision.Probation, 0, civil(2027, 1, 24), ""},
+		{supervision.Probation, 0, civil(2027, 11, 24), ""},
+		{supervision.Probation, 0, civil(2027, 11, 25), supervision.OutlivesTheSentence},
+		{supervision.Parole, 0, civil(2027, 6, 1), supervision.Malformed},
+		{supervision.MedicalParole, 0, civil(2027, 6, 1), supervision.Malformed},
+	} {
+		sentenced(c.category, c.detained)
+		err := put(c.until)
+		if c.want == "" {
+			if err != nil {
+				t.Errorf("%s until %s: %v", c.category, c.until, err)
+			}
+			continue
+		}
+		var law *supervision.LawError
+		if !errors.As(err, &law) || law.Code != c.want {
+			t.Errorf("%s until %s: %v, want %s and the article", c.category, c.until, err, c.want)
+		}
+	}
+	list, err := d.store.Prohibitions(t.Context(), d.subject)
+	if err != nil || len(list) != 4 || list[0].Wording != "禁止进入中小学校周边" || len(d.rules) != 4 || d.rules[0].Kind != supervision.ProhibitionOrder {
+		t.Errorf("%+v %+v %v", list, d.rules, err)
+	}
+}

@@ -19,6 +19,7 @@ const (
 	LeaveProceeding   ProceedingKind = "leave"         // 外出
 	RegularProceeding ProceedingKind = "regular_leave" // 经常性跨市、县活动
 	EntryProceeding   ProceedingKind = "entry"         // 进入禁止令限制区域、场所
+	ProhibitionOrder  ProceedingKind = "prohibition"   // 禁止令: a court's; there is no proceeding of it here
 )
 
 // Step is one act of a proceeding.
@@ -160,10 +161,11 @@ type Effects struct {
 // RuleChange asks the keeper of rules for what a decision means to them.
 type RuleChange struct {
 	Kind       ProceedingKind
-	Proceeding int64
+	Source     string // what it comes from: proceeding/12, prohibition/3
 	Subject    id.Subject
 	Org        id.Org
-	Zones      []int64 // where to
+	Zones      []int64 // where to, or where not
+	Relations  []int64 // whom to keep away from
 	From       time.Time
 	Until      time.Time
 	DocumentNo string
