@@ -31,6 +31,8 @@ func (s *Server) failWith(w http.ResponseWriter, r *http.Request, err error) {
 	var conflict *alerts.Conflict
 	var field *alerts.FieldError
 	var refused *geofence.Refused
+	var law *supervision.LawError
+	var rejected *supervision.FieldError
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &p):
@@ -48,6 +50,12 @@ func (s *Server) failWith(w http.ResponseWriter, r *http.Request, err error) {
 		p = problem{http.StatusNotFound, "not_found", "", nil}
 	case errors.As(err, &refused):
 		p = problem{http.StatusUnprocessableEntity, string(refused.Reason), refused.Field, nil}
+	case errors.Is(err, supervision.ErrConflict):
+		p = problem{http.StatusConflict, "changed", "", nil}
+	case errors.As(err, &law):
+		p = problem{http.StatusUnprocessableEntity, string(law.Code), law.Field, map[string]any{"article": law.Article}}
+	case errors.As(err, &rejected):
+		p = problem{http.StatusUnprocessableEntity, string(rejected.Code), rejected.Field, nil}
 	case errors.As(err, &tooLarge):
 		p = problem{http.StatusRequestEntityTooLarge, "too_large", "", nil}
 	case errors.Is(err, context.Canceled):

@@ -301,6 +301,14 @@ func (p *Proceeding) period(c *Circumstances, code string) (*Period, error) {
 // decides are the kinds of staff whose acts bind (R135): auxiliaries and social workers check, call, visit and note.
 func (a *Actor) decides() bool { return a.Kind == Enforcement || a.Kind == SecondedPolice }
 
+// MayRecord says whether an actor may record what was decided elsewhere; nil: yes.
+func (a *Actor) MayRecord() error {
+	if a.Officer == 0 || !a.decides() {
+		return refusedStaff
+	}
+	return nil
+}
+
 func officerOfIt(a *Actor, c *Circumstances) error {
 	switch {
 	case a.Officer == 0 || !c.Supervises:

@@ -76,6 +76,35 @@ func sentenceAt(ctx context.Context, q Querier, subject id.Subject, _ time.Time)
 	return &v, nil
 }
 
+// SentenceOf is the sentence that is on record; nil where none is. The caller limits whom it asks about.
+func (s *Store) SentenceOf(ctx context.Context, subject id.Subject) (*Sentence, error) {
+	return sentenceAt(ctx, s.pool, subject, s.clock.Now())
+}
+
+// NoticeText is a version of what people are told.
+type NoticeText struct {
+	ID      int64  `json:"id"`
+	Code    string `json:"code"` // positioning, check, privacy
+	Version int    `json:"version"`
+	Body    string `json:"body"`
+}
+
+// NoticeTexts are the latest versions.
+func NoticeTexts(ctx context.Context, q Querier) ([]NoticeText, error) {
+	rows, err := q.Query(ctx, `SELECT DISTINCT ON (code) notice_text_id, code, version, body FROM notice_text ORDER BY code, version DESC`)
+	if err != nil {
+		return nil, fmt.Errorf("read the notices: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (v NoticeText, err error) {
+		err = row.Scan(&v.ID, &v.Code, &v.Version, &v.Body)
+		return v, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the notices: %w", err)
+	}
+	return list, nil
+}
+
 // SanctionKind says what was decided.
 type SanctionKind string
 
