@@ -75,6 +75,9 @@ func applied(p *Proceeding, in *Input, c *Circumstances) error {
 }
 
 func applyLeave(p *Proceeding, _ *Actor, in *Input, c *Circumstances) (Effects, error) {
+	if in.Purpose == "" {
+		return Effects{}, &FieldError{"purpose", Missing, "why"}
+	}
 	if !slices.Contains(purposes, in.Purpose) {
 		return Effects{}, &LawError{FieldError{"purpose", Malformed, "to see a doctor, to study, a lawsuit, or an important matter of family or work"}, "实施办法 26"}
 	}

@@ -1,6 +1,6 @@
 // One way to the server: JSON both ways, the session in a cookie, the token against forged requests in a header.
 
-import type { Device, AlertDetail, AccountingRow, AlertPage, Calendar, DeviceGaps, Source, Id, Me, Schedule, Snapshot, Summary, Track, Outage } from './types';
+import type { LawTables, Legal, Proceeding, ProceedingDetail, Task, Device, AlertDetail, AccountingRow, AlertPage, Calendar, DeviceGaps, Source, Id, Me, Schedule, Snapshot, Summary, Track, Outage } from './types';
 
 /** What went wrong, in words the catalogues know. status 0: the server was not reached. */
 export class ApiError extends Error {
@@ -93,6 +93,13 @@ export const api = {
   /** What a file says; nothing is recorded. */
   readCalendar: (text: string) => post<Calendar>('/api/calendar/read', { text }),
   schedules: () => get<{ schedules: Schedule[] }>('/api/schedules'),
+  legal: (subject: Id) => get<Legal>(`/api/subjects/${subject}/legal`),
+  periods: () => get<LawTables>('/api/periods'),
+  proceedings: () => get<{ proceedings: Proceeding[]; tasks: Task[] }>('/api/proceedings'),
+  proceeding: (id: Id) => get<ProceedingDetail>(`/api/proceedings/${id}`),
+  openProceeding: (subject: Id, body: { kind: string; of: Id; step: Record<string, unknown> }) => post<ProceedingDetail>(`/api/subjects/${subject}/proceedings`, body),
+  takeStep: (id: Id, step: Record<string, unknown>) => post<ProceedingDetail>(`/api/proceedings/${id}/steps`, step),
+  finishTask: (id: Id, outcome: string) => post<{ proceedings: Proceeding[]; tasks: Task[] }>(`/api/tasks/${id}/done`, { outcome }),
   devices: () => get<{ devices: Device[]; concerns: { concern: string; n: number }[] }>('/api/devices'),
   outages: () => get<{ outages: Outage[] }>('/api/outages'),
   declareOutage: (body: { scope: string; key: string; note: string }) => post<{ outages: Outage[] }>('/api/outages', body),

@@ -296,6 +296,63 @@ export type ServerMessage =
   | { type: 'bye'; reason: string };
 
 /** An area that is or was away, and who could not be verified meanwhile. */
+/** 程序: how an act that bears on somebody's liberty comes about. */
+export interface Proceeding {
+  id: Id;
+  kind: string;
+  subject: { id: Id; label: string };
+  of?: Id;
+  state: string;
+  version: number;
+  facts: {
+    ground?: number; ground_record?: string; document_no?: string; from?: Instant; until?: Instant; device?: string; purpose?: string;
+    tier?: string; days?: number; total?: number; short?: boolean; deadline?: Instant;
+  };
+  opened_at: Instant;
+  closed_at: Instant | null;
+  next: string[];
+}
+
+export interface ProceedingDetail {
+  proceeding: Proceeding;
+  steps: { n: number; step: string; at: Instant; recorded_at: Instant; by: string; text?: string; destination?: string }[];
+  may: string[];
+}
+
+export interface Task {
+  id: Id;
+  kind: string;
+  subject: { id: Id; label: string };
+  proceeding?: Id;
+  opened_at: Instant;
+  due_at: Instant;
+  done_at: Instant | null;
+  outcome?: string;
+}
+
+/** What forms need: the rule table, the texts of notices, staff, and where somebody may be allowed to go. */
+export interface LawTables {
+  periods: { code: string; title: string; title_en: string; amount: number[]; unit: string; citation: string; evidence: string; from: Instant; until: Instant | null }[];
+  notices: { id: Id; code: string; version: number; body: string }[];
+  officers: { id: Id; name: string; kind: string }[];
+  zones: { id: Id; name: string; kind: string }[];
+}
+
+/** What applies to a subject, why and until when. */
+export interface Legal {
+  subject: { id: Id; label: string };
+  category: string;
+  office: string;
+  now: Instant;
+  sentence: { document_no: string; from: Instant; until: Instant } | null;
+  authorities: { id: Id; ground: number; document_no: string; from: Instant; until: Instant; informed_at: Instant; proceeding?: Id }[];
+  proceedings: Proceeding[];
+  tasks: Task[];
+  orders: { id: Id; type: string; document_no: string; court: string; wording: string; from: Instant; until: Instant }[];
+  sanctions: { kind: string; refused_to_report: boolean; document_no: string; organ: string; decided_at: Instant }[];
+  suspensions: { id: Id; cause: string; kinds: string[]; from: Instant; until: Instant | null }[];
+}
+
 /** How a device in use is. */
 export interface Device {
   id: Id;

@@ -3,7 +3,7 @@ import type zh from './zh-CN';
 
 const en: typeof zh = {
   app: { name: 'Zhijiao', centre: 'Correction centre' },
-  nav: { wall: 'Wall', alerts: 'Alerts', outages: 'Areas away', devices: 'Devices', calendar: 'Calendar', data: 'Accounting', logout: 'Log out', theme: 'Light or dark', language: '中文', keys: 'Keys' },
+  nav: { wall: 'Wall', alerts: 'Alerts', law: 'Approvals', outages: 'Areas away', devices: 'Devices', calendar: 'Calendar', data: 'Accounting', logout: 'Log out', theme: 'Light or dark', language: '中文', keys: 'Keys' },
   login: {
     title: 'Log in', name: 'Account', password: 'Password', submit: 'Log in', submitting: 'Logging in…',
     lead: 'Supervision in community correction', showPassword: 'Show password', hidePassword: 'Hide password',
@@ -33,6 +33,28 @@ const en: typeof zh = {
     keyNeeded: 'Say which area is away', none: 'No area was away in the last seven days', noneHint: 'When most devices of an operator, a town or a cell fall silent together, it is found by itself; a known power cut can be declared.', byOfficer: 'declared', byData: 'found: {silent} of {expected} silent', end: 'It is back',
     who: 'Subject', silentSince: 'Silent since', verified: 'Checked again', verify: 'Verified', verifyNote: 'How, e.g. at home by telephone', howHeard: 'device told a place', howOfficer: 'by {name}', nobody: 'Nobody who could not be verified',
     lead: 'Meanwhile everybody’s own clock runs on; reminders alone stand under the incident. Leaving an area, entering a prohibited place and opened straps are told as ever. Afterwards what still holds comes back to the queue, and whoever was not verified is checked one by one.',
+  },
+  law: {
+    legal: 'Legal basis', tasks: 'To do', noTasks: 'Nothing to do', underWay: 'Under way', noneUnderWay: 'Nothing is under way', overdue: '{age} overdue', left: '{age} left', outcome: 'Receipt or outcome', done: 'Done', toDo: 'to do', doneWith: 'done: {what}', closed: 'closed {time}', short: 'asked for late', waits: 'Waits for: {steps}',
+    now: 'What applies now', sentence: 'Sentence', noSentence: 'not recorded', positioning: 'Electronic positioning', noPositioning: 'not approved: no place of a wristband is stored', suspended: 'Not judged', openEnd: 'until ended', proceedings: 'Proceedings', noneYet: 'None yet', begin: 'Begin: {what}', recalled: 'to be compared with the text', noZones: 'No zone to choose: import destinations first', days: '{days} days ({total} within two months)',
+  },
+  proceeding: { use: 'Use of electronic positioning', extend: 'Extension of positioning', lift: 'Lifting of positioning', exempt: 'Exemption from positioning', leave: 'Leave', regular_leave: 'Regular activity elsewhere', entry: 'Entry to a prohibited place' },
+  step: { proposed: 'Proposed', assessed: 'Assessed', deliberated: 'Deliberated', approved: 'Approved', refused: 'Refused', informed: 'Informed', fitted: 'Fitted', not_worn: 'Refused to wear', removed: 'Removed', applied: 'Applied', departed: 'Departed', arrived: 'Arrived', assisted: 'Assistance asked for', ordered_back: 'Ordered back', delayed: 'Delay reported', delay_agreed: 'Delay agreed', delay_denied: 'Delay denied', returned: 'Returned', withdrawn: 'Withdrawn' },
+  stepAct: { proposed: 'Propose', assessed: 'Submit assessment', deliberated: 'Record deliberation', approved: 'Approve', refused: 'Refuse', informed: 'Informed and signed', fitted: 'Confirm fitting', not_worn: 'Record refusal to wear', removed: 'Confirm return', applied: 'Apply', departed: 'Record departure', arrived: 'Record arrival', assisted: 'Record request', ordered_back: 'Order to return at once', delayed: 'Record delay', delay_agreed: 'Agree', delay_denied: 'Deny', returned: 'Record return', withdrawn: 'Withdraw' },
+  task: { procuratorate_copy: 'Copy to the procuratorate', court_notice: 'Notice to the court', county_filing: 'Filing at the county', device_return: 'Take the device back', leave_return: 'Return from leave', delay_decision: 'Decide on a delay', authority_ends: 'Positioning ends soon', removal_date: 'Appointment to remove' },
+  ground: { 1: 'Breach of a prohibition order', 2: 'Left the city or county without approval or reason', 3: 'Refused to report and was warned', 4: 'Breach of supervision and a public security penalty', 5: 'Revocation or imprisonment about to be proposed' },
+  opinion: { agree: 'agree', against: 'against' },
+  leavePurpose: { medical: 'doctor', study: 'study', litigation: 'lawsuit', family: 'important family matter', work: 'important matter of work' },
+  tier: { office: 'the office decides', county: 'the county decides', upper: 'the level above decides' },
+  category: { '01': 'Public surveillance', '02': 'Probation', '03': 'Parole', '04': 'Temporary service outside prison', 99: 'Other' },
+  prohibition: { activity: 'Forbidden activity', area: 'Forbidden area', person: 'Forbidden contact' },
+  suspension: { leave: 'approved leave', regular_leave: 'regular activity elsewhere', entry: 'approved entry', detention: 'detention', hospital: 'hospital', maintenance: 'device maintenance', removal: 'removal by appointment' },
+  sanction: { admonition: 'Admonition', warning: 'Warning', penalty: 'Public security penalty' },
+  unitOf: { hour: 'hours', day: 'days', working_day: 'working days', month: 'months' },
+  lawField: { ground: 'Ground', ground_record: 'Its decision', text: 'In words', members: 'Members', opinion: 'Opinion', document_no: 'Document no.', from: 'From', until: 'Until', notice_text: 'Notice', device: 'Device', purpose: 'Reason', zones: 'Zones', destination: 'Destination', deadline: 'Back by', at: 'When', tier: 'Decided by', days: 'Days', outcome: 'Outcome', step: 'Step', 'fitting.strap_closed_at': 'Strap', 'fitting.fix_at': 'Fix', sentence: 'Sentence', approver: 'Approver' },
+  lawHint: { text: 'Facts and reasons', proposed: 'Facts, evidence and what is proposed', assessed: 'How it went, and why it is still needed', deliberated: 'Opinion and reasons', applied: 'Reason, itinerary, how to be reached', refused: 'Why it is refused (told in writing)', returned: 'Where late: why' },
+  lawError: {
+    missing: 'is needed', malformed: 'is not right', taken: 'is taken', unknown: 'there is no such thing', not_a_ground: 'one of the five grounds', ground_without_record: 'grounds 3 and 4 need the decision they rest on, on file', not_the_county_head: 'only the head of the county-level department approves', no_document: 'a document number is needed', longer_than_3_months: 'longer than the law allows', overlapping: 'there is an approval for some of this time already', not_for_phones: 'a phone is no positioning device', empty_interval: 'it ends later than it begins, and not in the past', not_after_the_last: 'earlier than the step before', outside_the_interval: 'outside of what was approved', out_of_turn: 'not this step yet', in_the_future: 'not later than now', wrong_organ: 'another organ decides', wrong_staff: 'auxiliary staff do not do this', same_person: 'who proposed does not approve', outlives_the_sentence: 'longer than the sentence', too_short: 'shorter than the law has it', changed: 'somebody else has just done it: reload', too_long: 'too long', no_such_zone: 'no such zone',
   },
   device: {
     title: 'Devices', lead: 'Wristbands and phones in use; those to look at come first.', look: 'To look at', all: 'All', find: 'Device or person', device: 'Device', wearer: 'Worn by', why: 'Why', battery: 'Battery', heard: 'Heard', clock: 'Its clock', missing: 'Missing data', net: 'Network',

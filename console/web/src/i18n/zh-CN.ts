@@ -1,7 +1,7 @@
 // 简体中文. The shape of this catalogue is the shape of all: en.ts is checked against it by the compiler and a test.
 export default {
   app: { name: '智矫', centre: '智慧矫正中心' },
-  nav: { wall: '大屏', alerts: '警情', outages: '区域中断', devices: '设备', calendar: '日历', data: '数据核对', logout: '退出登录', theme: '切换明暗', language: 'English', keys: '按键说明' },
+  nav: { wall: '大屏', alerts: '警情', law: '审批', outages: '区域中断', devices: '设备', calendar: '日历', data: '数据核对', logout: '退出登录', theme: '切换明暗', language: 'English', keys: '按键说明' },
   login: {
     title: '登录', name: '账号', password: '密码', submit: '登录', submitting: '正在登录…',
     lead: '社区矫正对象监管平台', showPassword: '显示密码', hidePassword: '隐藏密码',
@@ -31,6 +31,28 @@ export default {
     keyNeeded: '请选择或填写中断的区域', none: '近七日没有区域中断', noneHint: '同一运营商、乡镇或基站下多数设备同时离线时，平台会自动识别；已知停电或割接时可申报。', byOfficer: '人工申报', byData: '按数据识别：{silent}/{expected} 离线', end: '结束中断',
     who: '对象', silentSince: '离线自', verified: '补核查', verify: '已核实', verifyNote: '如何核实，如：电话核实在家', howHeard: '设备已恢复定位', howOfficer: '{name} 核实', nobody: '没有无法核实的对象',
     lead: '中断期间各人自身的计时照常进行，仅提醒并入本事项；越界、进入禁区与拆卸不受影响。结束后仍持续的提醒恢复到队列，未核实者须逐人补核查。',
+  },
+  law: {
+    legal: '法律依据', tasks: '待办事项', noTasks: '没有待办事项', underWay: '办理中', noneUnderWay: '没有办理中的程序', overdue: '逾期 {age}', left: '还剩 {age}', outcome: '回执文号或办理结果', done: '办结', toDo: '待办', doneWith: '已办：{what}', closed: '{time} 办结', short: '临时申请', waits: '等待有权人员办理：{steps}',
+    now: '现行依据', sentence: '矫正期限', noSentence: '尚未录入', positioning: '电子定位', noPositioning: '未批准使用，不存储腕带位置', suspended: '暂停判定', openEnd: '另行结束', proceedings: '程序', noneYet: '还没有办理过程序', begin: '发起{what}', recalled: '条文待核对', noZones: '没有可选区域，请先导入外出目的地', days: '{days} 天（两个月内累计 {total} 天）',
+  },
+  proceeding: { use: '使用电子定位装置', extend: '延长电子定位', lift: '解除电子定位', exempt: '免除电子定位', leave: '外出', regular_leave: '经常性跨市县活动', entry: '进入禁止令限制场所' },
+  step: { proposed: '提出建议', assessed: '评估', deliberated: '合议', approved: '批准', refused: '不予批准', informed: '告知', fitted: '佩戴', not_worn: '拒绝佩戴', removed: '拆除收回', applied: '申请', departed: '已出发', arrived: '已到达', assisted: '请求协助监管', ordered_back: '责令立即返回', delayed: '报告延误', delay_agreed: '同意延期', delay_denied: '不同意延期', returned: '销假', withdrawn: '撤回' },
+  stepAct: { proposed: '提出建议', assessed: '提交评估', deliberated: '记录合议', approved: '批准', refused: '不予批准', informed: '已告知并签字', fitted: '确认佩戴', not_worn: '记录拒绝佩戴', removed: '确认收回', applied: '提交申请', departed: '记录出发', arrived: '记录到达', assisted: '记录协助监管函', ordered_back: '责令立即返回', delayed: '记录延误报告', delay_agreed: '同意延期', delay_denied: '不同意延期', returned: '销假', withdrawn: '撤回' },
+  task: { procuratorate_copy: '抄送人民检察院', court_notice: '告知人民法院', county_filing: '报市级备案', device_return: '收回装置', leave_return: '销假', delay_decision: '决定是否延期', authority_ends: '电子定位即将期满', removal_date: '预约拆除' },
+  ground: { 1: '违反人民法院禁止令', 2: '无正当理由，未经批准离开居住市、县', 3: '拒不报告活动情况，被给予警告', 4: '违反监督管理规定，被给予治安管理处罚', 5: '拟提请撤销缓刑、假释或收监执行' },
+  opinion: { agree: '同意', against: '不同意' },
+  leavePurpose: { medical: '就医', study: '就学', litigation: '参与诉讼', family: '家庭重要事务', work: '工作重要事务' },
+  tier: { office: '司法所批准', county: '市级批准', upper: '上一级批准' },
+  category: { '01': '管制', '02': '缓刑', '03': '假释', '04': '暂予监外执行', 99: '其他' },
+  prohibition: { activity: '禁止从事特定活动', area: '禁止进入特定区域、场所', person: '禁止接触特定的人' },
+  suspension: { leave: '批准外出', regular_leave: '经常性跨市县活动', entry: '批准进入', detention: '羁押', hospital: '住院', maintenance: '设备维护', removal: '预约拆除' },
+  sanction: { admonition: '训诫', warning: '警告', penalty: '治安管理处罚' },
+  unitOf: { hour: '小时', day: '日', working_day: '个工作日', month: '个月' },
+  lawField: { ground: '法定情形', ground_record: '处罚文号', text: '说明', members: '合议人员', opinion: '合议意见', document_no: '文号', from: '起', until: '止', notice_text: '告知书', device: '装置编号', purpose: '事由', zones: '区域', destination: '目的地', deadline: '返回时限', at: '时间', tier: '审批层级', days: '天数', outcome: '办理结果', step: '办理', 'fitting.strap_closed_at': '表带', 'fitting.fix_at': '定位', sentence: '矫正期限', approver: '批准人' },
+  lawHint: { text: '请写明事实与理由', proposed: '违反的事实、证据和建议', assessed: '评估情况：期间表现、继续使用的必要性', deliberated: '合议意见及理由', applied: '事由、行程、联系方式', refused: '不予批准的理由（将书面告知本人）', returned: '逾期返回的，写明原因' },
+  lawError: {
+    missing: '必填', malformed: '内容有误', taken: '编号已被使用', unknown: '没有这一项', not_a_ground: '须为法定五种情形之一', ground_without_record: '第三、四种情形须有在案的警告或治安处罚决定', not_the_county_head: '只有县级司法行政部门负责人可以批准', no_document: '须填写文号', longer_than_3_months: '超过法定期限', overlapping: '该时间内已有批准', not_for_phones: '手机不属于电子定位装置', empty_interval: '结束须晚于开始，且不能在过去', not_after_the_last: '时间早于前一步骤', outside_the_interval: '不在批准的期间内', out_of_turn: '还不能办理这一步', in_the_future: '时间不能晚于现在', wrong_organ: '应由有权机关决定', wrong_staff: '辅助人员不办理此事项', same_person: '建议人与批准人不能为同一人', outlives_the_sentence: '超过矫正期限', too_short: '短于法定最短期限', changed: '刚被他人办理，请刷新后再试', too_long: '内容过长', no_such_zone: '没有这个区域',
   },
   device: {
     title: '设备', lead: '正在使用的腕带与手机，需要关注的排在前面。', look: '需关注', all: '全部', find: '按设备编号或对象查找', device: '设备', wearer: '佩戴对象', why: '关注原因', battery: '电量', heard: '最近上报', clock: '设备时钟', missing: '缺失数据', net: '网络',
