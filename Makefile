@@ -71,7 +71,7 @@ lint: ## formatting and go vet
 	@go vet ./...
 
 bench: setup-test build bin/withpg ## geometry and evaluation on one core; the whole path against the bare broker, as medians of pairs
-	@bin/withpg env ZHIJIAO_TEST_BENCH=1 go test -run '^TestBench' -count 1 -timeout 30m -v ./geofence ./cmd/zhijiao
+	@bin/withpg env ZHIJIAO_TEST_BENCH=1 go test -run '^TestBench' -count 1 -timeout 45m -v ./geofence ./internal/audit ./cmd/zhijiao
 
 faults: setup-test build bin/withpg ## kill -9, SIGSTOP, crashes at every step, of server, database and broker, again and again; prints what was lost
 	@bin/withpg env ZHIJIAO_TEST_FAULTS=10 go test -race -run 'Kill|Crash|Fault|OwnerStops|DiskFull' -count 1 -timeout 60m -v ./...

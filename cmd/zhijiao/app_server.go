@@ -18,6 +18,8 @@ import (
 	"zhijiao/console"
 	"zhijiao/devices"
 	"zhijiao/geofence"
+	"zhijiao/internal/audit"
+	"zhijiao/internal/crypto"
 	"zhijiao/internal/ledger"
 	"zhijiao/supervision"
 )
@@ -59,6 +61,8 @@ func (a *App) startCore(ctx context.Context) error {
 	tail := alerts.NewTail(a.pool, a.listener, a.clock, a.log, ledger.NewMetrics(a.registry), alerts.NewMetrics(a.registry))
 	a.work.run("alerts", tail.Run)
 	a.work.run("sweep", a.sweep)
+	sealer := &audit.Sealer{Pool: a.pool, Key: a.keys.Signer(crypto.AuditSeal), Anchor: a.cfg.AuditAnchor(), Log: a.log.With("component", "audit")}
+	a.work.run("audit", sealer.Run)
 	a.work.run("archive", newArchive(a.cfg, a.pool, a.clock, a.log, a.registry).Run)
 	watch := newLimitWatch(a.pool, a.clock, a.log.With("component", "limits"), brokerStore(a.cfg))
 	a.registry.MustRegister(watch)

@@ -3,6 +3,7 @@ package crypto
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -143,6 +144,15 @@ func (k *Keys) Open(p Purpose, context string, envelope []byte) ([]byte, error) 
 // additional binds an envelope's head and place to it.
 func additional(head []byte, context string) []byte {
 	return append(slices.Clone(head), context...)
+}
+
+// Signer is the key with which a purpose signs. It does not change when a key is added. Whoever has its public half can verify, and not sign.
+func (k *Keys) Signer(p Purpose) ed25519.PrivateKey {
+	seed, err := k.derive(k.oldest, "sign", p)
+	if err != nil {
+		panic(err) // only a length over 255 hashes is refused, and this is one
+	}
+	return ed25519.NewKeyFromSeed(seed)
 }
 
 // MAC implements Provider.

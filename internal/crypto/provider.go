@@ -9,6 +9,7 @@ const (
 	DeviceSecret      Purpose = "device_secret"      // what a device connects with
 	ObservationDigest Purpose = "observation_digest" // whether an observation was heard before, with the same content
 	SessionToken      Purpose = "session_token"      // sessions of people
+	AuditSeal         Purpose = "audit_seal"         // what seals the ledger
 )
 
 // Provider is everything the program does with keys.

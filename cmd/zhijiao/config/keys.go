@@ -12,6 +12,7 @@ import (
 type Config struct {
 	DataDir  string
 	KeysFile string
+	Audit    Audit
 	Database Database
 	HTTP     Listener
 	MQTT     Listener
@@ -108,6 +109,19 @@ type Ingest struct {
 	Rate, Burst, Backlog int // messages: a second, at once, at once of what it kept
 }
 
+// Audit says where the audit is copied to.
+type Audit struct {
+	AnchorFile string
+}
+
+// AuditAnchor returns the path of the file with the seals: its own setting, or beside the data.
+func (c *Config) AuditAnchor() string {
+	if c.Audit.AnchorFile != "" {
+		return c.Audit.AnchorFile
+	}
+	return filepath.Join(c.DataDir, "audit-anchor")
+}
+
 // Log says how much is logged and in which form.
 type Log struct {
 	Level  slog.Level
@@ -146,6 +160,7 @@ func Keys() []Key {
 	return []Key{
 		{"data_dir", "data", "Folder of everything this program keeps: the private PostgreSQL, the embedded broker's store, the keys.", text(func(c *Config) *string { return &c.DataDir })},
 		{"keys_file", "", "File with the keys that protect personal data, credentials and quarantined payloads, mode 0600; made when missing. Empty: `keys` in data_dir. Keep a copy elsewhere: without it they cannot be read.", text(func(c *Config) *string { return &c.KeysFile })},
+		{"audit.anchor_file", "", "File to which every seal of the audit is also written, best on another machine's disk: what the database says is compared with it. Empty: `audit-anchor` in data_dir.", text(func(c *Config) *string { return &c.Audit.AnchorFile })},
 		{"database_url", "", "Address of PostgreSQL 14 or newer with PostGIS (postgres://…). Empty: `up` runs a private one in data_dir.", text(func(c *Config) *string { return &c.Database.URL })},
 		{"database.account", "", "Account of the machine that runs the private PostgreSQL when the program is started by root. Empty: postgres, else nobody.", text(func(c *Config) *string { return &c.Database.Account })},
 		{"database.pool", "16", "Connections to the database, at most.", number(func(c *Config) *int { return &c.Database.Pool }, 4, 1000)},
