@@ -14,11 +14,11 @@ import (
 // known are the keys of the known answers, which were computed with another implementation.
 func known(t *testing.T) *Keys {
 	t.Helper()
-	root := make([]byte, rootSize)
-	for i := range root {
-		root[i] = byte(i)
+	key := make([]byte, rootSize)
+	for i := range key {
+		key[i] = byte(i)
 	}
-	k, err := newKeys(map[uint16][]byte{1: root})
+	k, err := newKeys(map[uint16]root{1: {key, International}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestKnownAnswers(t *testing.T) {
 		{"mac", ObservationDigest, "baccefaf5b404ca25c2ce1e2c4b470b00dbe79d06064b906e1939693535bbaa8"},
 		{"aes-256-gcm", Person, "5aed9fb0fed99fbb2f6bc57636315f27a3866298a7f737d16275a46d67c935e4"},
 	} {
-		got, err := k.derive(1, c.use, c.purpose)
+		got, err := k.derive(1, c.use, c.purpose, 32)
 		if err != nil || hex.EncodeToString(got) != c.want {
 			t.Errorf("%s of %s is %x, %v", c.use, c.purpose, got, err)
 		}
@@ -86,11 +86,11 @@ func TestEnvelopeOpensOnlyWhereItBelongs(t *testing.T) {
 func TestNewKeySealsAndOldOneStillOpens(t *testing.T) {
 	t.Parallel()
 	one, two := randomRoot(), randomRoot()
-	before, err := newKeys(map[uint16][]byte{1: one})
+	before, err := newKeys(map[uint16]root{1: {one, International}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, err := newKeys(map[uint16][]byte{1: one, 2: two})
+	after, err := newKeys(map[uint16]root{1: {one, International}, 2: {two, International}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,13 +18,15 @@ type digester struct {
 	sum  [sha256.Size]byte
 }
 
-// NewDigestKey returns the digests of one key.
-func NewDigestKey(key []byte) *DigestKey {
+// NewDigestKey returns the digests of one key, with SHA-256.
+func NewDigestKey(key []byte) *DigestKey { return newDigestKey(sha256.New, key) }
+
+func newDigestKey(newHash func() hash.Hash, key []byte) *DigestKey {
 	own := append([]byte(nil), key...)
-	return &DigestKey{pool: sync.Pool{New: func() any { return &digester{mac: hmac.New(sha256.New, own)} }}}
+	return &DigestKey{pool: sync.Pool{New: func() any { return &digester{mac: hmac.New(newHash, own)} }}}
 }
 
-// Sum64 is the first 64 bits of HMAC-SHA-256 of the label and the data. Labels keep equal data of different kinds apart.
+// Sum64 is the first 64 bits of the HMAC (SHA-256, or SM3) of the label and the data. Labels keep equal data of different kinds apart.
 func (k *DigestKey) Sum64(label byte, data []byte) uint64 {
 	d := k.pool.Get().(*digester)
 	defer k.pool.Put(d)

@@ -1,13 +1,10 @@
 package crypto
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
-	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,17 +18,21 @@ var ErrEnvelope = errors.New("the envelope does not open with these keys")
 
 const (
 	rootSize = 32
-	// aes256GCM tags envelopes of AES-256 in Galois/Counter Mode. 2 is reserved for SM4-GCM.
-	aes256GCM = 1
 	// headSize is the algorithm and the number of the root key.
 	headSize = 1 + 2
 )
 
-// Keys is the Provider of the standard library's algorithms over the root keys of a keys file. Envelopes are sealed under
+// root is a root key, and the suite that is worked with under it.
+type root struct {
+	key   []byte
+	suite Suite
+}
+
+// Keys is the Provider over the root keys of a keys file. Envelopes are sealed under
 // the root key with the highest number; keyed digests use the one with the lowest, because what they are compared with
 // cannot be computed again.
 type Keys struct {
-	roots  map[uint16][]byte
+	roots  map[uint16]root
 	newest uint16
 	oldest uint16
 	digest *DigestKey
@@ -40,15 +41,16 @@ type Keys struct {
 }
 
 type aeadKey struct {
-	root    uint16
-	purpose Purpose
+	root      uint16
+	algorithm byte
+	purpose   Purpose
 }
 
 var _ Provider = (*Keys)(nil)
 
 // Random returns keys that are in no file: what they seal is lost with the process.
 func Random() *Keys {
-	k, err := newKeys(map[uint16][]byte{1: randomRoot()})
+	k, err := newKeys(map[uint16]root{1: {randomRoot(), International}})
 	if err != nil {
 		panic(err) // the one root has the right size
 	}
@@ -61,76 +63,82 @@ func randomRoot() []byte {
 	return root
 }
 
-func newKeys(roots map[uint16][]byte) (*Keys, error) {
+func newKeys(roots map[uint16]root) (*Keys, error) {
 	if len(roots) == 0 {
 		return nil, errors.New("there is no key in it")
 	}
 	k := &Keys{roots: roots, oldest: ^uint16(0)}
-	for n, root := range roots {
-		if len(root) != rootSize {
-			return nil, fmt.Errorf("key %d has %d bytes, not %d", n, len(root), rootSize)
+	for n, r := range roots {
+		if len(r.key) != rootSize {
+			return nil, fmt.Errorf("key %d has %d bytes, not %d", n, len(r.key), rootSize)
 		}
 		k.newest, k.oldest = max(k.newest, n), min(k.oldest, n)
 	}
-	key, err := k.derive(k.oldest, "mac", ObservationDigest)
+	key, err := k.derive(k.oldest, "mac", ObservationDigest, macKeySize)
 	if err != nil {
 		return nil, err
 	}
-	k.digest = NewDigestKey(key)
+	k.digest = newDigestKey(k.roots[k.oldest].suite.newHash, key)
 	return k, nil
 }
 
+// macKeySize is that of SHA-256 and of SM3.
+const macKeySize = 32
+
 // derive is the key of one use and purpose under a root key.
-func (k *Keys) derive(root uint16, use string, p Purpose) ([]byte, error) {
-	key, err := hkdf.Key(sha256.New, k.roots[root], nil, "zhijiao/1/"+use+"/"+string(p), sha256.Size)
+func (k *Keys) derive(n uint16, use string, p Purpose, size int) ([]byte, error) {
+	r := k.roots[n]
+	key, err := hkdf.Key(r.suite.newHash, r.key, nil, "zhijiao/1/"+use+"/"+string(p), size)
 	if err != nil {
 		return nil, fmt.Errorf("derive the key of %s: %w", p, err)
 	}
 	return key, nil
 }
 
-func (k *Keys) aead(root uint16, p Purpose) (cipher.AEAD, error) {
-	if a, ok := k.aeads.Load(aeadKey{root, p}); ok {
+func (k *Keys) aead(n uint16, algorithm byte, p Purpose) (cipher.AEAD, error) {
+	if a, ok := k.aeads.Load(aeadKey{n, algorithm, p}); ok {
 		return a.(cipher.AEAD), nil
 	}
-	key, err := k.derive(root, "aes-256-gcm", p)
+	e := envelopes[algorithm]
+	key, err := k.derive(n, e.use, p, e.size)
 	if err != nil {
 		return nil, err
 	}
-	block, err := aes.NewCipher(key)
+	block, err := e.cipher(key)
 	if err != nil {
 		return nil, fmt.Errorf("cipher of %s: %w", p, err)
 	}
-	a, err := cipher.NewGCMWithRandomNonce(block)
+	a, err := newGCM(block)
 	if err != nil {
 		return nil, fmt.Errorf("cipher of %s: %w", p, err)
 	}
-	k.aeads.Store(aeadKey{root, p}, a)
+	k.aeads.Store(aeadKey{n, algorithm, p}, a)
 	return a, nil
 }
 
 // Seal implements Provider.
 func (k *Keys) Seal(p Purpose, context string, plaintext []byte) ([]byte, error) {
-	a, err := k.aead(k.newest, p)
+	algorithm := k.roots[k.newest].suite.algorithm()
+	a, err := k.aead(k.newest, algorithm, p)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]byte, headSize, headSize+len(plaintext)+a.Overhead())
-	out[0] = aes256GCM
+	out[0] = algorithm
 	binary.BigEndian.PutUint16(out[1:], k.newest)
 	return a.Seal(out, nil, plaintext, additional(out[:headSize], context)), nil
 }
 
 // Open implements Provider.
 func (k *Keys) Open(p Purpose, context string, envelope []byte) ([]byte, error) {
-	if len(envelope) < headSize || envelope[0] != aes256GCM {
+	if len(envelope) < headSize {
 		return nil, ErrEnvelope
 	}
-	root := binary.BigEndian.Uint16(envelope[1:])
-	if _, ok := k.roots[root]; !ok {
+	n := binary.BigEndian.Uint16(envelope[1:])
+	if r, ok := k.roots[n]; !ok || r.suite.algorithm() != envelope[0] {
 		return nil, ErrEnvelope
 	}
-	a, err := k.aead(root, p)
+	a, err := k.aead(n, envelope[0], p)
 	if err != nil {
 		return nil, err
 	}
@@ -146,29 +154,51 @@ func additional(head []byte, context string) []byte {
 	return append(slices.Clone(head), context...)
 }
 
-// Signer is the key with which a purpose signs. It does not change when a key is added. Whoever has its public half can verify, and not sign.
-func (k *Keys) Signer(p Purpose) ed25519.PrivateKey {
-	seed, err := k.derive(k.oldest, "sign", p)
-	if err != nil {
-		panic(err) // only a length over 255 hashes is refused, and this is one
-	}
-	return ed25519.NewKeyFromSeed(seed)
-}
-
 // MAC implements Provider.
 func (k *Keys) MAC(p Purpose, data []byte) []byte {
 	key, ok := k.macs.Load(p)
 	if !ok {
-		derived, err := k.derive(k.oldest, "mac", p)
+		derived, err := k.derive(k.oldest, "mac", p, macKeySize)
 		if err != nil {
 			panic(err) // only a length over 255 hashes is refused, and this is one
 		}
 		key, _ = k.macs.LoadOrStore(p, derived)
 	}
-	m := hmac.New(sha256.New, key.([]byte))
+	m := hmac.New(k.roots[k.oldest].suite.newHash, key.([]byte))
 	m.Write(data)
 	return m.Sum(nil)
 }
 
 // Digest implements Provider.
 func (k *Keys) Digest() *DigestKey { return k.digest }
+
+// randomNonce is a GCM that puts a random nonce before what it seals: the standard library's own is for AES alone.
+type randomNonce struct{ cipher.AEAD }
+
+const nonceSize = 12
+
+func newGCM(block cipher.Block) (cipher.AEAD, error) {
+	if a, err := cipher.NewGCMWithRandomNonce(block); err == nil {
+		return a, nil
+	}
+	a, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, err
+	}
+	return randomNonce{a}, nil
+}
+
+func (randomNonce) NonceSize() int  { return 0 }
+func (r randomNonce) Overhead() int { return nonceSize + r.AEAD.Overhead() }
+func (r randomNonce) Seal(dst, _, plaintext, additional []byte) []byte {
+	var nonce [nonceSize]byte
+	rand.Read(nonce[:]) // never fails
+	return r.AEAD.Seal(append(dst, nonce[:]...), nonce[:], plaintext, additional)
+}
+
+func (r randomNonce) Open(dst, _, sealed, additional []byte) ([]byte, error) {
+	if len(sealed) < nonceSize {
+		return nil, ErrEnvelope
+	}
+	return r.AEAD.Open(dst, sealed[:nonceSize], sealed[nonceSize:], additional)
+}

@@ -10,6 +10,9 @@ const (
 	ObservationDigest Purpose = "observation_digest" // whether an observation was heard before, with the same content
 	SessionToken      Purpose = "session_token"      // sessions of people
 	AuditSeal         Purpose = "audit_seal"         // what seals the ledger
+	Evidence          Purpose = "evidence"           // what signs packages of evidence
+	Search            Purpose = "search"             // by which a person is found
+	SecondFactor      Purpose = "second_factor"      // TOTP secrets of accounts
 )
 
 // Provider is everything the program does with keys.
@@ -21,6 +24,8 @@ type Provider interface {
 	Open(p Purpose, context string, envelope []byte) ([]byte, error)
 	// MAC is the 32 byte keyed digest of data. It does not change when a key is added.
 	MAC(p Purpose, data []byte) []byte
+	// Signer is the key with which a purpose signs now.
+	Signer(p Purpose) Signer
 	// Digest returns the key of observation digests.
 	Digest() *DigestKey
 }

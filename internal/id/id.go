@@ -18,3 +18,7 @@ type (
 	// Check is a row of check_demand.
 	Check int64
 )
+
+// Covering is the scope of an account that covers for others just now: its own organisation's part, and theirs. Scopes are organisations, and this
+// is none: SQL tells them apart by the sign (org_subtree).
+func Covering(a Account) Org { return -Org(a) }
