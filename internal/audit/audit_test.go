@@ -2,7 +2,6 @@ package audit_test
 
 import (
 	"context"
-	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"os"
@@ -25,14 +24,14 @@ type book struct {
 	*testing.T
 	pool   *pgxpool.Pool
 	sealer *audit.Sealer
-	public ed25519.PublicKey
+	public []crypto.Public
 }
 
 func newBook(t *testing.T) *book {
 	t.Helper()
 	pool := pgtest.Schema(t)
 	key := crypto.Random().Signer(crypto.AuditSeal)
-	public, _ := key.Public().(ed25519.PublicKey)
+	public := []crypto.Public{key.Public()}
 	return &book{t, pool, &audit.Sealer{Pool: pool, Key: key, Anchor: filepath.Join(t.TempDir(), "anchor"), Log: slog.New(slog.DiscardHandler)}, public}
 }
 

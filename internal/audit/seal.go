@@ -1,16 +1,17 @@
 package audit
 
 import (
-	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/binary"
 	"time"
+
+	"zhijiao/internal/crypto"
 )
 
-// Algorithm names the hashes and the signature of seals.
-const Algorithm = "sha256+ed25519"
+// hashSize is that of every algorithm there is.
+const hashSize = 32
 
-const hashSize = sha256.Size
+// sum is a hash function.
+type sum = func([]byte) [hashSize]byte
 
 // Row is a row of the ledger as it is hashed.
 type Row struct {
@@ -25,7 +26,7 @@ type Row struct {
 }
 
 // Leaf is the hash of a row: a length stands before each field, so that nothing can move from one to the next.
-func (r *Row) Leaf() [hashSize]byte {
+func (r *Row) Leaf(h sum) [hashSize]byte {
 	b := []byte{0} // RFC 6962: a leaf is no node
 	number := func(v int64) { b = binary.BigEndian.AppendUint64(b, uint64(v)) }
 	text := func(s string) { number(int64(len(s))); b = append(b, s...) }
@@ -39,15 +40,15 @@ func (r *Row) Leaf() [hashSize]byte {
 	number(r.EntityID)
 	number(r.Version)
 	text(r.Body)
-	return sha256.Sum256(b)
+	return h(b)
 }
 
 // Root is the root of the Merkle tree over leaves, that stand one after the other (RFC 6962, 2.1).
-func Root(leaves []byte) [hashSize]byte {
+func Root(h sum, leaves []byte) [hashSize]byte {
 	n := len(leaves) / hashSize
 	switch n {
 	case 0:
-		return sha256.Sum256(nil)
+		return h(nil)
 	case 1:
 		return [hashSize]byte(leaves)
 	}
@@ -55,8 +56,8 @@ func Root(leaves []byte) [hashSize]byte {
 	for 2*k < n {
 		k *= 2
 	}
-	left, right := Root(leaves[:k*hashSize]), Root(leaves[k*hashSize:])
-	return sha256.Sum256(append(append([]byte{1}, left[:]...), right[:]...))
+	left, right := Root(h, leaves[:k*hashSize]), Root(h, leaves[k*hashSize:])
+	return h(append(append([]byte{1}, left[:]...), right[:]...))
 }
 
 // Seal is what was sealed at once.
@@ -73,7 +74,7 @@ type Seal struct {
 }
 
 // digest is the hash of a seal.
-func (s *Seal) digest() []byte {
+func (s *Seal) digest(hash sum) []byte {
 	b := append([]byte("zhijiao audit seal\x00"), s.Algorithm...)
 	b = binary.BigEndian.AppendUint64(b, uint64(s.N))
 	b = binary.BigEndian.AppendUint64(b, uint64(s.At.UnixMicro()))
@@ -82,23 +83,26 @@ func (s *Seal) digest() []byte {
 		b = binary.BigEndian.AppendUint64(b, uint64(p))
 	}
 	b = append(append(b, s.Root...), s.Prev...)
-	h := sha256.Sum256(b)
+	h := hash(b)
 	return h[:]
 }
 
 // make seals rows after a seal; prev is nil for the first.
-func sealRows(prev *Seal, at time.Time, rows []Row, key ed25519.PrivateKey) *Seal {
-	s := &Seal{N: 1, Algorithm: Algorithm, At: at.UTC().Truncate(time.Microsecond), Positions: []int64{}, Leaves: []byte{}, Prev: make([]byte, hashSize)}
+func sealRows(prev *Seal, at time.Time, rows []Row, key crypto.Signer) (*Seal, error) {
+	algorithm := key.Public().Algorithm
+	h := crypto.Sum(algorithm)
+	s := &Seal{N: 1, Algorithm: algorithm, At: at.UTC().Truncate(time.Microsecond), Positions: []int64{}, Leaves: []byte{}, Prev: make([]byte, hashSize)}
 	if prev != nil {
 		s.N, s.Prev = prev.N+1, prev.Hash
 	}
 	for i := range rows {
-		leaf := rows[i].Leaf()
+		leaf := rows[i].Leaf(h)
 		s.Positions, s.Leaves = append(s.Positions, rows[i].Pos), append(s.Leaves, leaf[:]...)
 	}
-	root := Root(s.Leaves)
+	root := Root(h, s.Leaves)
 	s.Root = root[:]
-	s.Hash = s.digest()
-	s.Signature = ed25519.Sign(key, s.Hash)
-	return s
+	s.Hash = s.digest(h)
+	var err error
+	s.Signature, err = key.Sign(s.Hash)
+	return s, err
 }

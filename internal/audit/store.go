@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"zhijiao/internal/crypto"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 // Sealer seals the ledger.
 type Sealer struct {
 	Pool   *pgxpool.Pool
-	Key    ed25519.PrivateKey
+	Key    crypto.Signer
 	Anchor string // file on another path than the database's
 	Log    *slog.Logger
 }
@@ -85,7 +86,9 @@ func (s *Sealer) sealOnce(ctx context.Context) (more bool, err error) {
 			return nil
 		}
 		more = len(rows) == atOnce
-		sealed = sealRows(prev, now, rows, s.Key)
+		if sealed, err = sealRows(prev, now, rows, s.Key); err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, `INSERT INTO audit_seal (n, algorithm, at, positions, leaves, root, prev, hash, signature) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 			sealed.N, sealed.Algorithm, sealed.At, sealed.Positions, sealed.Leaves, sealed.Root, sealed.Prev, sealed.Hash, sealed.Signature)
 		return err
@@ -146,21 +149,26 @@ func lastSeal(ctx context.Context, tx pgx.Tx) (*Seal, error) {
 
 // readRows are rows of the ledger after a position, up to another (0: all), at most so many (0: all).
 func readRows(ctx context.Context, tx pgx.Tx, after, to int64, limit int) ([]Row, error) {
-	rows, err := tx.Query(ctx, `SELECT pos, at, written_at, kind, coalesce(org_id, -1), coalesce(subject_id, -1), entity, entity_id, version, body::text FROM ledger
+	rows, err := tx.Query(ctx, rowColumns+`
 		WHERE pos > $1 AND ($2 = 0 OR pos <= $2) ORDER BY pos LIMIT nullif($3, 0)`, after, to, limit)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Row, err error) {
-		err = row.Scan(&r.Pos, &r.At, &r.WrittenAt, &r.Kind, &r.Org, &r.Subject, &r.Entity, &r.EntityID, &r.Version, &r.Body)
-		return r, err
-	})
+	return pgx.CollectRows(rows, scanRow)
+}
+
+const rowColumns = "SELECT pos, at, written_at, kind, coalesce(org_id, -1), coalesce(subject_id, -1), entity, entity_id, version, body::text FROM ledger"
+
+func scanRow(row pgx.CollectableRow) (r Row, err error) {
+	err = row.Scan(&r.Pos, &r.At, &r.WrittenAt, &r.Kind, &r.Org, &r.Subject, &r.Entity, &r.EntityID, &r.Version, &r.Body)
+	r.At, r.WrittenAt = r.At.UTC(), r.WrittenAt.UTC()
+	return r, err
 }
 
 // Verify compares the ledger with its seals, the seals with one another and with the copy outside of the database. progress is told of rows; it
 // may be nil.
-func Verify(ctx context.Context, pool *pgxpool.Pool, key ed25519.PublicKey, anchor string, progress func(rows int64)) (Report, error) {
-	v := verifier{key: key}
+func Verify(ctx context.Context, pool *pgxpool.Pool, keys []crypto.Public, anchor string, progress func(rows int64)) (Report, error) {
+	v := verifier{keys: keys}
 	var err error
 	if anchor != "" {
 		if v.anchor, err = readAnchor(anchor); err != nil {

@@ -2,9 +2,11 @@ package audit
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"fmt"
+	"slices"
 	"time"
+
+	"zhijiao/internal/crypto"
 )
 
 // What Verify finds.
@@ -56,7 +58,7 @@ const longestQuiet = 70 * time.Minute
 
 // verifier follows seals and rows in their order.
 type verifier struct {
-	key    ed25519.PublicKey
+	keys   []crypto.Public
 	anchor map[int64]anchored
 	report Report
 	prev   *Seal
@@ -69,15 +71,15 @@ func (v *verifier) seal(s *Seal) {
 	if v.prev != nil {
 		n, prev = v.prev.N+1, v.prev.Hash
 	}
-	root := Root(s.Leaves)
+	h := crypto.Sum(s.Algorithm)
 	switch {
 	case s.N != n:
 		v.report.find(Finding{What: BrokenSeal, Seal: s.N, Text: fmt.Sprintf(": seal %d is missing", n)})
 	case !bytes.Equal(s.Prev, prev):
 		v.report.find(Finding{What: BrokenSeal, Seal: s.N, Text: ": it does not follow on the one before"})
-	case s.Algorithm != Algorithm || len(s.Leaves) != hashSize*len(s.Positions) || !bytes.Equal(root[:], s.Root) || !bytes.Equal(s.digest(), s.Hash):
+	case h == nil || len(s.Leaves) != hashSize*len(s.Positions) || !s.rooted(h) || !bytes.Equal(s.digest(h), s.Hash):
 		v.report.find(Finding{What: BrokenSeal, Seal: s.N, Text: ": it was changed"})
-	case !ed25519.Verify(v.key, s.Hash, s.Signature):
+	case !v.signed(s):
 		v.report.find(Finding{What: Forged, Seal: s.N, Text: ": the key did not sign it"})
 	}
 	if a, ok := v.anchor[s.N]; ok && !bytes.Equal(a.Hash, s.Hash) {
@@ -90,8 +92,23 @@ func (v *verifier) seal(s *Seal) {
 	v.report.SealedUntil = s.At
 }
 
+// rooted reports whether the root is that of the leaves.
+func (s *Seal) rooted(h sum) bool {
+	root := Root(h, s.Leaves)
+	return bytes.Equal(root[:], s.Root)
+}
+
+// signed reports whether one of the keys signed a seal.
+func (v *verifier) signed(s *Seal) bool {
+	return slices.ContainsFunc(v.keys, func(k crypto.Public) bool { return k.Algorithm == s.Algorithm && k.Verify(s.Hash, s.Signature) })
+}
+
 // rows compares the rows there are, those after the seal before up to the last of this one, with those that were sealed.
 func (v *verifier) rows(s *Seal, rows []Row) {
+	h := crypto.Sum(s.Algorithm)
+	if h == nil { // the seal was found to be broken
+		return
+	}
 	i := 0
 	for _, r := range rows {
 		v.report.Rows++
@@ -103,7 +120,7 @@ func (v *verifier) rows(s *Seal, rows []Row) {
 			v.report.find(Finding{What: Inserted, Pos: r.Pos, Seal: s.N})
 			continue
 		}
-		if leaf := r.Leaf(); len(s.Leaves) >= (i+1)*hashSize && !bytes.Equal(leaf[:], s.Leaves[i*hashSize:(i+1)*hashSize]) {
+		if leaf := r.Leaf(h); len(s.Leaves) >= (i+1)*hashSize && !bytes.Equal(leaf[:], s.Leaves[i*hashSize:(i+1)*hashSize]) {
 			v.report.find(Finding{What: Edited, Pos: r.Pos, Seal: s.N})
 		}
 		i++
