@@ -27,8 +27,18 @@ var schemaName = regexp.MustCompile(`\A[a-z_][a-z0-9_]*\z`)
 // ErrVersion is what Check's errors about an older or a newer schema wrap.
 var ErrVersion = errors.New("the schema of this database is not the one this program knows")
 
-// Prepare makes the extensions. It needs a role that may, and does nothing when they are there.
+// Roles of the database server: Reader sees of case data what is in the scope that was set, Worker all of it. Nobody logs in as either.
+const (
+	Reader = "zhijiao_reader"
+	Whole  = "zhijiao_whole" // a Reader whose scope is all there is
+	Worker = "zhijiao_worker"
+)
+
+// Prepare makes the extensions and roles. It needs a role that may, and does nothing when they are there.
 func Prepare(ctx context.Context, conn *pgx.Conn) error {
+	if err := prepareRoles(ctx, conn); err != nil {
+		return err
+	}
 	missing, err := missingExtensions(ctx, conn)
 	if err != nil || len(missing) == 0 {
 		return err
@@ -47,6 +57,37 @@ func Prepare(ctx context.Context, conn *pgx.Conn) error {
 		}
 	}
 	return tx.Commit(ctx)
+}
+
+// prepareRoles makes the roles, and whoever we are a member of both. Roles belong to the server: another database of it may make them at the
+// same instant.
+func prepareRoles(ctx context.Context, conn *pgx.Conn) error {
+	var ready bool
+	if err := conn.QueryRow(ctx, `SELECT coalesce(bool_and(pg_has_role(oid, 'MEMBER')), false) AND count(*) = 3 FROM pg_roles WHERE rolname = ANY ($1)`,
+		[]string{Reader, Whole, Worker}).Scan(&ready); err != nil {
+		return fmt.Errorf("look for roles: %w", err)
+	}
+	if ready {
+		return nil
+	}
+	for _, name := range []string{Reader, Whole, Worker} {
+		_, err := conn.Exec(ctx, "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '"+name+"') THEN CREATE ROLE "+name+
+			" NOLOGIN; END IF; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$")
+		if err == nil {
+			_, err = conn.Exec(ctx, "DO $$ BEGIN IF NOT pg_has_role('"+name+"', 'MEMBER') THEN GRANT "+name+" TO CURRENT_USER; END IF; END $$")
+		}
+		if err == nil && name == Whole {
+			_, err = conn.Exec(ctx, "DO $$ BEGIN IF NOT pg_has_role('"+Whole+"', '"+Reader+"', 'MEMBER') THEN GRANT "+Reader+" TO "+Whole+"; END IF; EXCEPTION WHEN unique_violation THEN NULL; END $$")
+		}
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) && pg.Code == "42501" { // insufficient_privilege
+			return fmt.Errorf("role %s is missing and this role may not make it: let an administrator run CREATE ROLE %s NOLOGIN and grant it to this one: %w", name, name, err)
+		}
+		if err != nil {
+			return fmt.Errorf("make role %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 func missingExtensions(ctx context.Context, conn *pgx.Conn) ([]string, error) {
