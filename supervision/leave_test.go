@@ -446,7 +446,7 @@ func TestProhibitionLength_R18_R19(t *testing.T) {
 			t.Errorf("%s until %s: %v, want %s and the article", c.category, c.until, err, c.want)
 		}
 	}
-	list, err := d.store.Prohibitions(t.Context(), d.subject)
+	list, err := d.store.Prohibitions(t.Context(), d.pool, d.subject)
 	if err != nil || len(list) != 4 || list[0].Wording != "禁止进入中小学校周边" || len(d.rules) != 4 || d.rules[0].Kind != supervision.ProhibitionOrder {
 		t.Errorf("%+v %+v %v", list, d.rules, err)
 	}

@@ -44,5 +44,6 @@ type Officer struct {
 	Kind OfficerKind
 	// CountyHead is the duty of the head of the county-level 司法行政部门, who approves electronic positioning
 	// (社区矫正法 29). It counts only in an organisation of kind CountyDepartment.
-	CountyHead bool
+	CountyHead   bool
+	JuvenileTeam bool // 未成年社区矫正小组 (社区矫正法 52)
 }

@@ -54,6 +54,7 @@ type Actor struct {
 	Name    string
 	Kind    OfficerKind
 	Head    bool // of the county-level 司法行政部门
+	Team    bool // of the team for minors (未成年社区矫正小组)
 	Org     id.Org
 	OrgKind OrgKind
 	Client  string
@@ -300,6 +301,14 @@ func (p *Proceeding) period(c *Circumstances, code string) (*Period, error) {
 
 // decides are the kinds of staff whose acts bind (R135): auxiliaries and social workers check, call, visit and note.
 func (a *Actor) decides() bool { return a.Kind == Enforcement || a.Kind == SecondedPolice }
+
+// MayConclude says whether an actor may take charge of an alert and say what it was; nil: yes. Auxiliaries check, call, visit and note (R135).
+func (a *Actor) MayConclude() error {
+	if a.Kind == Auxiliary {
+		return refusedStaff
+	}
+	return nil
+}
 
 // MayRecord says whether an actor may record what was decided elsewhere; nil: yes.
 func (a *Actor) MayRecord() error {

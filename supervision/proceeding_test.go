@@ -83,7 +83,7 @@ func (d *desk) run(kind supervision.ProceedingKind, steps ...step) (p supervisio
 
 func (d *desk) tasks() (kinds []supervision.TaskKind) {
 	d.t.Helper()
-	list, err := d.store.Tasks(d.t.Context(), d.city, 0, false)
+	list, err := d.store.Tasks(d.t.Context(), d.pool, d.city, 0, false)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -177,11 +177,11 @@ func TestUseOfPositioning_R01_R09_R10_R125(t *testing.T) {
 	if p, err = d.store.TakeStep(t.Context(), d.office, p.ID, fitted); err != nil || p.ClosedAt.IsZero() {
 		t.Fatalf("%+v %v", p, err)
 	}
-	_, steps, may, err := d.store.Proceeding(t.Context(), d.yuekou, d.office, p.ID)
+	_, steps, may, err := d.store.Proceeding(t.Context(), d.pool, d.yuekou, d.office, p.ID)
 	if err != nil || len(steps) != 5 || steps[0].Words.Text != "理由" || len(may) != 0 {
 		t.Errorf("%+v %v %v", steps, may, err)
 	}
-	if _, _, _, err := d.store.Proceeding(t.Context(), d.zaoshi, d.other, p.ID); !errors.Is(err, supervision.ErrNotFound) {
+	if _, _, _, err := d.store.Proceeding(t.Context(), d.pool, d.zaoshi, d.other, p.ID); !errors.Is(err, supervision.ErrNotFound) {
 		t.Errorf("another office reads it: %v", err)
 	}
 	var plain bool

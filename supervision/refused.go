@@ -38,6 +38,9 @@ const (
 	WrongStaff          Code = "wrong_staff"           // staff of a kind that does not decide (R135)
 	SamePerson          Code = "same_person"           // who proposed does not approve
 	OutlivesTheSentence Code = "outlives_the_sentence" // longer than the person is under supervision
+	OfAJuvenile         Code = "of_a_juvenile"         // somebody was a minor: few may see it (社区矫正法 54)
+	NotForThisPurpose   Code = "not_for_this_purpose"  // data that serves community correction alone
+	NoBasis             Code = "no_basis"              // nothing in law lets it be done
 	TooShort            Code = "too_short"             // shorter than the law has it
 )
 

@@ -77,8 +77,8 @@ func sentenceAt(ctx context.Context, q Querier, subject id.Subject, _ time.Time)
 }
 
 // SentenceOf is the sentence that is on record; nil where none is. The caller limits whom it asks about.
-func (s *Store) SentenceOf(ctx context.Context, subject id.Subject) (*Sentence, error) {
-	return sentenceAt(ctx, s.pool, subject, s.clock.Now())
+func (s *Store) SentenceOf(ctx context.Context, q Querier, subject id.Subject) (*Sentence, error) {
+	return sentenceAt(ctx, q, subject, s.clock.Now())
 }
 
 // NoticeText is a version of what people are told.

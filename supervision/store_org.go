@@ -99,9 +99,9 @@ func (s *Store) PutOfficer(ctx context.Context, o Officer) (id.Officer, error) {
 		if o.CountyHead {
 			duty = "county_head"
 		}
-		sql, args := "INSERT INTO officer (org_id, name, kind, duty) VALUES ($1, $2, $3, $4) RETURNING officer_id", []any{o.Org, o.Name, o.Kind, duty}
+		sql, args := "INSERT INTO officer (org_id, name, kind, duty, juvenile_team) VALUES ($1, $2, $3, $4, $5) RETURNING officer_id", []any{o.Org, o.Name, o.Kind, duty, o.JuvenileTeam}
 		if o.ID != 0 {
-			sql, args = "UPDATE officer SET org_id = $1, name = $2, kind = $3, duty = $4 WHERE officer_id = $5 RETURNING officer_id", append(args, o.ID)
+			sql, args = "UPDATE officer SET org_id = $1, name = $2, kind = $3, duty = $4, juvenile_team = $5 WHERE officer_id = $6 RETURNING officer_id", append(args, o.ID)
 		}
 		err := tx.QueryRow(ctx, sql, args...).Scan(&o.ID)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -117,13 +117,13 @@ func (s *Store) PutOfficer(ctx context.Context, o Officer) (id.Officer, error) {
 
 // Officers is the staff of scope.
 func (s *Store) Officers(ctx context.Context, scope id.Org) ([]Officer, error) {
-	rows, err := s.pool.Query(ctx, `SELECT officer_id, org_id, name, kind, duty = 'county_head' FROM officer
+	rows, err := s.pool.Query(ctx, `SELECT officer_id, org_id, name, kind, duty = 'county_head', juvenile_team FROM officer
 		WHERE org_id IN (SELECT org_subtree($1)) ORDER BY officer_id`, scope)
 	if err != nil {
 		return nil, fmt.Errorf("read the officers: %w", err)
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o Officer, err error) {
-		err = row.Scan(&o.ID, &o.Org, &o.Name, &o.Kind, &o.CountyHead)
+		err = row.Scan(&o.ID, &o.Org, &o.Name, &o.Kind, &o.CountyHead, &o.JuvenileTeam)
 		return o, err
 	})
 	if err != nil {

@@ -40,9 +40,9 @@ type TakenStep struct {
 // ActorOf is who an account acts as: its officer, with what that officer may.
 func ActorOf(ctx context.Context, q Querier, account id.Account, client string) (Actor, error) {
 	a := Actor{Account: account, Client: client}
-	err := q.QueryRow(ctx, `SELECT coalesce(o.officer_id, 0), coalesce(o.name, ''), coalesce(o.kind, ''), coalesce(o.duty = 'county_head', false), coalesce(o.org_id, a.org_id), g.kind
+	err := q.QueryRow(ctx, `SELECT coalesce(o.officer_id, 0), coalesce(o.name, ''), coalesce(o.kind, ''), coalesce(o.duty = 'county_head', false), coalesce(o.juvenile_team, false), coalesce(o.org_id, a.org_id), g.kind
 		FROM account a LEFT JOIN officer o USING (officer_id) JOIN org g ON g.org_id = coalesce(o.org_id, a.org_id) WHERE a.account_id = $1`, account).
-		Scan(&a.Officer, &a.Name, &a.Kind, &a.Head, &a.Org, &a.OrgKind)
+		Scan(&a.Officer, &a.Name, &a.Kind, &a.Head, &a.Team, &a.Org, &a.OrgKind)
 	if err != nil {
 		return a, fmt.Errorf("read who acts: %w", err)
 	}
@@ -52,8 +52,8 @@ func ActorOf(ctx context.Context, q Querier, account id.Account, client string) 
 // ActorByOfficer is an officer who acts without an account: on the command line.
 func ActorByOfficer(ctx context.Context, q Querier, officer id.Officer) (Actor, error) {
 	a := Actor{Officer: officer, Client: "command line"}
-	err := q.QueryRow(ctx, `SELECT o.name, o.kind, o.duty = 'county_head', o.org_id, g.kind FROM officer o JOIN org g USING (org_id) WHERE officer_id = $1`, officer).
-		Scan(&a.Name, &a.Kind, &a.Head, &a.Org, &a.OrgKind)
+	err := q.QueryRow(ctx, `SELECT o.name, o.kind, o.duty = 'county_head', o.juvenile_team, o.org_id, g.kind FROM officer o JOIN org g USING (org_id) WHERE officer_id = $1`, officer).
+		Scan(&a.Name, &a.Kind, &a.Head, &a.Team, &a.Org, &a.OrgKind)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return a, ErrNotFound
 	}
@@ -290,8 +290,8 @@ type ProceedingFilter struct {
 }
 
 // Proceedings are those about subjects in scope, the newest first, at most 500.
-func (s *Store) Proceedings(ctx context.Context, scope id.Org, f ProceedingFilter) ([]Proceeding, error) {
-	rows, err := s.pool.Query(ctx, "SELECT "+proceedingColumns+` FROM proceeding p WHERE`+inScope+` AND ($3 = 0 OR p.subject_id = $3) AND (NOT $4 OR p.closed_at IS NULL)
+func (s *Store) Proceedings(ctx context.Context, q Querier, scope id.Org, f ProceedingFilter) ([]Proceeding, error) {
+	rows, err := q.Query(ctx, "SELECT "+proceedingColumns+` FROM proceeding p WHERE`+inScope+` AND ($3 = 0 OR p.subject_id = $3) AND (NOT $4 OR p.closed_at IS NULL)
 		ORDER BY p.proceeding_id DESC LIMIT 500`, scope, s.clock.Now(), f.Subject, f.Open)
 	if err != nil {
 		return nil, fmt.Errorf("read the proceedings: %w", err)
@@ -304,8 +304,8 @@ func (s *Store) Proceedings(ctx context.Context, scope id.Org, f ProceedingFilte
 }
 
 // Proceeding is one about a subject in scope with its steps and their words, and what an actor may do next.
-func (s *Store) Proceeding(ctx context.Context, scope id.Org, a Actor, proceeding int64) (p Proceeding, steps []TakenStep, may []Step, err error) {
-	rows, err := s.pool.Query(ctx, "SELECT "+proceedingColumns+` FROM proceeding p WHERE`+inScope+` AND p.proceeding_id = $3`, scope, s.clock.Now(), proceeding)
+func (s *Store) Proceeding(ctx context.Context, q Querier, scope id.Org, a Actor, proceeding int64) (p Proceeding, steps []TakenStep, may []Step, err error) {
+	rows, err := q.Query(ctx, "SELECT "+proceedingColumns+` FROM proceeding p WHERE`+inScope+` AND p.proceeding_id = $3`, scope, s.clock.Now(), proceeding)
 	if err != nil {
 		return p, nil, nil, fmt.Errorf("read a proceeding: %w", err)
 	}
@@ -316,7 +316,7 @@ func (s *Store) Proceeding(ctx context.Context, scope id.Org, a Actor, proceedin
 	if err != nil {
 		return p, nil, nil, fmt.Errorf("read a proceeding: %w", err)
 	}
-	rows, err = s.pool.Query(ctx, `SELECT n, step, at, recorded_at, coalesce(account_id, 0), coalesce(officer_id, 0), body, sealed FROM proceeding_step WHERE proceeding_id = $1 ORDER BY n`, proceeding)
+	rows, err = q.Query(ctx, `SELECT n, step, at, recorded_at, coalesce(account_id, 0), coalesce(officer_id, 0), body, sealed FROM proceeding_step WHERE proceeding_id = $1 ORDER BY n`, proceeding)
 	if err != nil {
 		return p, nil, nil, fmt.Errorf("read the steps: %w", err)
 	}
@@ -335,7 +335,7 @@ func (s *Store) Proceeding(ctx context.Context, scope id.Org, a Actor, proceedin
 	if err != nil {
 		return p, nil, nil, fmt.Errorf("read the steps: %w", err)
 	}
-	c, err := s.circumstances(ctx, s.pool, &p, &a, s.clock.Now())
+	c, err := s.circumstances(ctx, q, &p, &a, s.clock.Now())
 	if err != nil {
 		return p, nil, nil, err
 	}

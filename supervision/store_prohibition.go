@@ -86,8 +86,8 @@ func none(v []int64) []int64 {
 }
 
 // Prohibitions are the orders about a subject as recorded now, the newest first. The caller limits whom it asks about.
-func (s *Store) Prohibitions(ctx context.Context, subject id.Subject) ([]Prohibition, error) {
-	rows, err := s.pool.Query(ctx, `SELECT prohibition_id, version, subject_id, type, document_no, court, sealed, zones, relations, lower(valid), upper(valid) FROM prohibition
+func (s *Store) Prohibitions(ctx context.Context, q Querier, subject id.Subject) ([]Prohibition, error) {
+	rows, err := q.Query(ctx, `SELECT prohibition_id, version, subject_id, type, document_no, court, sealed, zones, relations, lower(valid), upper(valid) FROM prohibition
 		WHERE subject_id = $1 AND upper_inf(recorded) ORDER BY lower(valid) DESC, prohibition_id DESC`, subject)
 	if err != nil {
 		return nil, fmt.Errorf("read the prohibition orders: %w", err)

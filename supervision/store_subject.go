@@ -99,21 +99,23 @@ func (s *Store) putPerson(ctx context.Context, tx pgx.Tx, subject id.Subject, su
 		}
 		args = append(args, envelope)
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO subject_person (subject_id, surname, name, id_number, phone, address, contacts)
-		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (subject_id) DO UPDATE SET surname = excluded.surname, name = excluded.name,
-			id_number = excluded.id_number, phone = excluded.phone, address = excluded.address, contacts = excluded.contacts`, args...)
+	args = append(args, s.blind(byName, p.Name), s.blind(byIDNumber, p.IDNumber), s.blind(byPhone, p.Phone))
+	_, err := tx.Exec(ctx, `INSERT INTO subject_person (subject_id, surname, name, id_number, phone, address, contacts, name_index, id_index, phone_index)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (subject_id) DO UPDATE SET surname = excluded.surname, name = excluded.name,
+			id_number = excluded.id_number, phone = excluded.phone, address = excluded.address, contacts = excluded.contacts,
+			name_index = excluded.name_index, id_index = excluded.id_index, phone_index = excluded.phone_index`, args...)
 	return err
 }
 
 // subjects reads subjects with the office that has them at $2, limited to the scope $1.
-const subjects = `SELECT s.subject_id, s.local_no, coalesce(s.province_no, ''), s.category, p.surname, o.org_id, o.short_name, lower(so.valid)
+const subjects = `SELECT s.subject_id, s.local_no, coalesce(s.province_no, ''), s.category, s.juvenile, p.surname, o.org_id, o.short_name, lower(so.valid)
 	FROM subject s JOIN subject_person p USING (subject_id)
 	JOIN subject_office so ON so.subject_id = s.subject_id AND upper_inf(so.recorded) AND so.valid @> $2::timestamptz
 	JOIN org o ON o.org_id = so.org_id
-	WHERE so.org_id IN (SELECT org_subtree($1))`
+	WHERE s.blocked_at IS NULL AND so.org_id IN (SELECT org_subtree($1))`
 
 func scanSubject(row pgx.CollectableRow) (v Subject, err error) {
-	err = row.Scan(&v.ID, &v.LocalNo, &v.ProvinceNo, &v.Category, &v.Surname, &v.Office, &v.OfficeShort, &v.OfficeSince)
+	err = row.Scan(&v.ID, &v.LocalNo, &v.ProvinceNo, &v.Category, &v.Juvenile, &v.Surname, &v.Office, &v.OfficeShort, &v.OfficeSince)
 	v.OfficeSince = v.OfficeSince.UTC()
 	return v, err
 }
@@ -152,6 +154,11 @@ func (s *Store) Person(ctx context.Context, q Querier, scope id.Org, subject id.
 	if _, err := s.Subject(ctx, q, scope, subject); err != nil {
 		return Person{}, err
 	}
+	return s.person(ctx, q, subject)
+}
+
+// person opens who a subject is.
+func (s *Store) person(ctx context.Context, q Querier, subject id.Subject) (Person, error) {
 	var p Person
 	fields := []string{"name", "id_number", "phone", "address", "contacts"}
 	envelopes := make([][]byte, len(fields))

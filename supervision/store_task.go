@@ -19,8 +19,8 @@ func putTask(ctx context.Context, tx pgx.Tx, now time.Time, subject id.Subject, 
 }
 
 // Tasks are what is to be done about subjects in scope, the most urgent first; with done also what was done, at most 500 of all.
-func (s *Store) Tasks(ctx context.Context, scope id.Org, subject id.Subject, done bool) ([]Task, error) {
-	rows, err := s.pool.Query(ctx, `SELECT p.task_id, p.kind, p.subject_id, p.org_id, coalesce(p.proceeding_id, 0), p.opened_at, p.due_at, p.done_at, coalesce(p.done_by, 0), p.outcome
+func (s *Store) Tasks(ctx context.Context, q Querier, scope id.Org, subject id.Subject, done bool) ([]Task, error) {
+	rows, err := q.Query(ctx, `SELECT p.task_id, p.kind, p.subject_id, p.org_id, coalesce(p.proceeding_id, 0), p.opened_at, p.due_at, p.done_at, coalesce(p.done_by, 0), p.outcome
 		FROM task p WHERE`+inScope+` AND ($3 = 0 OR p.subject_id = $3) AND ($4 OR p.done_at IS NULL) ORDER BY p.done_at IS NOT NULL, p.due_at, p.task_id LIMIT 500`,
 		scope, s.clock.Now(), subject, done)
 	if err != nil {

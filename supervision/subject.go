@@ -26,6 +26,7 @@ type Subject struct {
 	LocalNo     string
 	ProvinceNo  string
 	Category    Category
+	Juvenile    bool // a minor at the time of the offence, whatever age now (社区矫正法 58)
 	Surname     string
 	Office      id.Org
 	OfficeShort string
@@ -35,8 +36,13 @@ type Subject struct {
 // Tail is the last four characters of the local number.
 func (s Subject) Tail() string { return s.LocalNo[max(len(s.LocalNo)-4, 0):] }
 
-// Label is how a subject is called wherever the name is not needed: 李某某·岳口·0417.
-func (s Subject) Label() string { return s.Surname + "某某·" + s.OfficeShort + "·" + s.Tail() }
+// Label is how a subject is called wherever the name is not needed: 李某某·岳口·0417. Of a minor not even the surname stands there (社区矫正法 54).
+func (s Subject) Label() string {
+	if s.Juvenile {
+		return "未成年人·" + s.OfficeShort + "·" + s.Tail()
+	}
+	return s.Surname + "某某·" + s.OfficeShort + "·" + s.Tail()
+}
 
 // Person is what identifies a subject. It is read only where somebody has a reason to, and that is recorded.
 type Person struct {
