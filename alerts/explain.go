@@ -49,8 +49,8 @@ func instant(t time.Time) string { return t.In(shanghai).Format("2006-01-02 15:0
 
 func (e *explaining) rule() {
 	o, kind := &e.History.Opened, ruleWords[e.History.Opened.Kind]
-	zh := fmt.Sprintf("%s：%s。规则 %d 第 %d 版（%s）", e.Label, kindWord(e.Body.Kind).ZH, e.Body.Rule, e.Body.RuleVersion, kind.ZH)
-	en := fmt.Sprintf("%s: %s. Rule %d version %d (%s)", e.Label, kindWord(e.Body.Kind).EN, e.Body.Rule, e.Body.RuleVersion, kind.EN)
+	zh := fmt.Sprintf("%s：%s。规则 %d 第 %d 版（%s）", e.Label, KindWord(e.Body.Kind).ZH, e.Body.Rule, e.Body.RuleVersion, kind.ZH)
+	en := fmt.Sprintf("%s: %s. Rule %d version %d (%s)", e.Label, KindWord(e.Body.Kind).EN, e.Body.Rule, e.Body.RuleVersion, kind.EN)
 	if e.Body.Zone != 0 {
 		zh += fmt.Sprintf("，区域“%s”第 %d 版", e.Zone, e.Body.ZoneVersion)
 		en += fmt.Sprintf(", zone “%s” version %d", e.Zone, e.Body.ZoneVersion)
@@ -68,7 +68,8 @@ func (e *explaining) rule() {
 	e.say(zh+"。", en+".")
 }
 
-func kindWord(k geofence.ViolationKind) Place {
+// KindWord is how a kind of violation is called.
+func KindWord(k geofence.ViolationKind) Place {
 	if w, ok := kindWords[k]; ok {
 		return w
 	}

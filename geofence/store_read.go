@@ -96,7 +96,7 @@ func scanDrawn(r pgx.CollectableRow) (Drawn, error) {
 // DrawnZones returns the zones valid at now that belong to the scope, or to an organisation above it.
 func DrawnZones(ctx context.Context, q Querier, scope id.Org, now time.Time) ([]Drawn, error) {
 	rows, err := q.Query(ctx, "SELECT "+drawnColumns+` WHERE upper_inf(v.recorded) AND v.valid @> $2::timestamptz
-		AND (z.org_id IN (SELECT org_subtree($1)) OR $1 IN (SELECT org_subtree(z.org_id))) ORDER BY z.zone_id`, int64(scope), now)
+		AND z.org_id IN (SELECT org_subtree($1) UNION SELECT org_above($1)) ORDER BY z.zone_id`, int64(scope), now)
 	if err != nil {
 		return nil, fmt.Errorf("read zones: %w", err)
 	}
@@ -147,6 +147,11 @@ func ReadTrack(ctx context.Context, q Querier, scope id.Org, now time.Time, subj
 	if !may {
 		return nil, ErrNotFound
 	}
+	return ReadEvidenceTrack(ctx, q, subject, from, until, limit)
+}
+
+// ReadEvidenceTrack is ReadTrack for whoever has seen that what it is evidence of is in scope: the person may have another office by now.
+func ReadEvidenceTrack(ctx context.Context, q Querier, subject id.Subject, from, until time.Time, limit int) ([]TrackFix, error) {
 	class, err := classesOf(ctx, q, []id.Subject{subject})
 	if err != nil {
 		return nil, fmt.Errorf("read track: %w", err)
@@ -241,18 +246,39 @@ func ZoneMiddles(ctx context.Context, q Querier) ([]Middle, error) {
 	})
 }
 
-// ReadZone prepares one version of a zone, to ask it what was decided on it.
-func ReadZone(ctx context.Context, q Querier, zone ZoneID, version int) (*Zone, error) {
-	var shape Shape
-	var doc []byte
-	var radius float64
+// StoredZone is one version of a zone as it is kept: what its verdicts can be computed from again, elsewhere.
+type StoredZone struct {
+	ID      ZoneID  `json:"zone_id"`
+	Version int     `json:"version"`
+	Shape   Shape   `json:"shape"`
+	EWKB    []byte  `json:"ewkb"` // WGS-84
+	RadiusM float64 `json:"radius_m"`
+}
+
+// Zone prepares it.
+func (z *StoredZone) Zone() (*Zone, error) {
+	return zoneFromEWKB(z.ID, z.Version, Interval{}, z.Shape, z.EWKB, z.RadiusM)
+}
+
+// ReadStoredZone reads one version of a zone.
+func ReadStoredZone(ctx context.Context, q Querier, zone ZoneID, version int) (*StoredZone, error) {
+	z := StoredZone{ID: zone, Version: version}
 	err := q.QueryRow(ctx, "SELECT shape, ST_AsEWKB(geom), coalesce(radius_m, 0) FROM zone_version WHERE zone_id = $1 AND version = $2", int64(zone), version).
-		Scan(&shape, &doc, &radius)
+		Scan(&z.Shape, &z.EWKB, &z.RadiusM)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrNotFound
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read zone: %w", err)
 	}
-	return zoneFromEWKB(zone, version, Interval{}, shape, doc, radius)
+	return &z, nil
+}
+
+// ReadZone prepares one version of a zone, to ask it what was decided on it.
+func ReadZone(ctx context.Context, q Querier, zone ZoneID, version int) (*Zone, error) {
+	z, err := ReadStoredZone(ctx, q, zone, version)
+	if err != nil {
+		return nil, err
+	}
+	return z.Zone()
 }

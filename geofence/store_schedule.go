@@ -97,7 +97,7 @@ func Schedules(ctx context.Context, q Querier, scope id.Org, now time.Time) ([]R
 	rows, err := q.Query(ctx, `SELECT DISTINCT ON (s.schedule_id) s.schedule_id, s.org_id, o.short_name, s.name, v.version, lower(v.valid), upper(v.valid), v.doc,
 			(SELECT count(*) FROM rule r WHERE r.schedule_id = s.schedule_id AND upper_inf(r.recorded) AND r.valid @> $2::timestamptz)
 		FROM schedule s JOIN org o USING (org_id) JOIN schedule_version v USING (schedule_id) WHERE upper_inf(v.recorded) AND (upper(v.valid) IS NULL OR upper(v.valid) > $2)
-		  AND ($1 = 0 OR s.org_id IN (SELECT org_subtree($1)) OR $1 IN (SELECT org_subtree(s.org_id)))
+		  AND ($1 = 0 OR s.org_id IN (SELECT org_subtree($1) UNION SELECT org_above($1)))
 		ORDER BY s.schedule_id, lower(v.valid)`, int64(scope), now)
 	if err != nil {
 		return nil, fmt.Errorf("read schedules: %w", err)

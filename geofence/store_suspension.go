@@ -437,8 +437,7 @@ type NamedZone struct {
 
 // Destinations are the zones that a leave may go to or an entry be allowed into: those of scope's organisations and of what is above them.
 func Destinations(ctx context.Context, q devices.Querier, scope id.Org, at time.Time) ([]NamedZone, error) {
-	rows, err := q.Query(ctx, `WITH RECURSIVE up AS (SELECT org_id, parent_id FROM org WHERE org_id = $1 UNION ALL SELECT o.org_id, o.parent_id FROM org o JOIN up ON up.parent_id = o.org_id)
-		SELECT z.zone_id, z.name, z.purpose FROM zone z WHERE z.purpose IN ('destination', 'prohibited') AND (z.org_id IN (SELECT org_id FROM up) OR z.org_id IN (SELECT org_subtree($1)))
+	rows, err := q.Query(ctx, `SELECT z.zone_id, z.name, z.purpose FROM zone z WHERE z.purpose IN ('destination', 'prohibited') AND z.org_id IN (SELECT org_subtree($1) UNION SELECT org_above($1))
 			AND EXISTS (SELECT FROM zone_version v WHERE v.zone_id = z.zone_id AND upper_inf(v.recorded) AND v.valid @> $2::timestamptz AND v.source NOT LIKE 'proceeding/%')
 		ORDER BY z.name, z.zone_id LIMIT 5000`, int64(scope), at)
 	if err != nil {
