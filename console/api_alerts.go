@@ -45,11 +45,11 @@ func (s *Server) listAlerts(w http.ResponseWriter, r *request) error {
 	if f.Limit <= 0 || f.Limit > 200 {
 		f.Limit = 50
 	}
-	list, err := s.Alerts.List(r.Context(), s.Pool, r.scope(), f)
+	list, err := s.Alerts.List(r.Context(), s.Reads, r.scope(), f)
 	if err != nil {
 		return err
 	}
-	views, err := s.viewAlerts(r.Context(), s.Pool, list)
+	views, err := s.viewAlerts(r.Context(), s.Reads, list)
 	if err != nil {
 		return err
 	}
@@ -150,16 +150,16 @@ func (s *Server) getAlert(w http.ResponseWriter, r *request) error {
 func (s *Server) alertPage(r *request, alert alerts.ID) (alertPage, error) {
 	ctx := r.Context()
 	var page alertPage
-	a, err := s.Alerts.Get(ctx, s.Pool, r.scope(), alert)
+	a, err := s.Alerts.Get(ctx, s.Reads, r.scope(), alert)
 	if err != nil {
 		return page, err
 	}
-	views, err := s.viewAlerts(ctx, s.Pool, []alerts.Alert{a})
+	views, err := s.viewAlerts(ctx, s.Reads, []alerts.Alert{a})
 	if err != nil {
 		return page, err
 	}
 	page.alertView = views[0]
-	events, err := s.Alerts.History(ctx, s.Pool, alert)
+	events, err := s.Alerts.History(ctx, s.Reads, alert)
 	if err != nil {
 		return page, err
 	}
@@ -173,7 +173,7 @@ func (s *Server) alertPage(r *request, alert alerts.ID) (alertPage, error) {
 	if page.History, err = s.eventsOf(ctx, alert); err != nil {
 		return page, err
 	}
-	recorded, err := geofence.ViolationsByID(ctx, s.Pool, []geofence.ViolationID{a.Violation})
+	recorded, err := geofence.ViolationsByID(ctx, s.Reads, []geofence.ViolationID{a.Violation})
 	if err != nil {
 		return page, err
 	}
@@ -183,23 +183,23 @@ func (s *Server) alertPage(r *request, alert alerts.ID) (alertPage, error) {
 	if page.Violation.Explanation, err = s.explain(ctx, v.Violation, views[0].Subject.Label); err != nil {
 		return page, err
 	}
-	if page.Rule, err = s.ruleOf(ctx, s.Pool, v.Rule, v.RuleVersion); err != nil {
+	if page.Rule, err = s.ruleOf(ctx, s.Reads, v.Rule, v.RuleVersion); err != nil {
 		return page, err
 	}
 	var zone *geofence.Zone
 	if v.Zone != 0 {
-		d, err := geofence.DrawnVersion(ctx, s.Pool, v.Zone, v.ZoneVersion)
+		d, err := geofence.DrawnVersion(ctx, s.Reads, v.Zone, v.ZoneVersion)
 		if err != nil {
 			return page, err
 		}
 		z := viewZone(&d)
 		page.Zone = &z
-		if zone, err = geofence.ReadZone(ctx, s.Pool, v.Zone, v.ZoneVersion); err != nil {
+		if zone, err = geofence.ReadZone(ctx, s.Reads, v.Zone, v.ZoneVersion); err != nil {
 			return page, err
 		}
 	}
-	if me := r.session.account.ID; a.State == alerts.Closed && a.AcknowledgedBy != me && a.ClosedBy != me {
-		page.Track = []fixView{} // it is over, and was another's matter: what it rests on is enough (R107)
+	if me := r.session.account.ID; a.State == alerts.Closed && a.AcknowledgedBy != me && a.ClosedBy != me || !r.session.account.is(watch.roles...) {
+		page.Track = []fixView{} // it is over, and was another's matter: what it rests on is enough (R107). So it is for who supervises the work.
 		return page, nil
 	}
 	page.Track, err = s.trackOf(r, &v, zone)
@@ -230,7 +230,7 @@ func corrected(events []alerts.Event, who id.Account) time.Time {
 // nothing here; it is shown as it is stored.
 func (s *Server) explain(ctx context.Context, v geofence.ViolationID, label string) ([]sentenceView, error) {
 	out := []sentenceView{}
-	x, err := alerts.LoadExplaining(ctx, s.Pool, v, label)
+	x, err := alerts.LoadExplaining(ctx, s.Reads, v, label)
 	var syntax *json.SyntaxError
 	var mismatch *json.UnmarshalTypeError
 	switch {
@@ -256,7 +256,7 @@ func (s *Server) trackOf(r *request, v *geofence.Recorded, zone *geofence.Zone) 
 	if until.Sub(from) > 24*time.Hour {
 		until = from.Add(24 * time.Hour)
 	}
-	fixes, err := geofence.ReadTrack(r.Context(), s.Pool, r.scope(), now, v.Subject, from, until, maxTrack)
+	fixes, err := geofence.ReadTrack(r.Context(), s.Reads, r.scope(), now, v.Subject, from, until, maxTrack)
 	if errors.Is(err, geofence.ErrNotFound) { // another office has the person now: this one keeps the alert it handled
 		return []fixView{}, nil
 	}
@@ -293,7 +293,7 @@ func (s *Server) personOf(r *request, a *alerts.Alert, label string) (personView
 	if a.State != alerts.Acknowledged || a.AcknowledgedBy != r.session.account.ID {
 		return v, nil
 	}
-	p, err := s.Supervision.Person(r.Context(), s.Pool, r.scope(), a.Subject)
+	p, err := s.Supervision.Person(r.Context(), s.Reads, r.scope(), a.Subject)
 	if errors.Is(err, supervision.ErrNotFound) { // another office has the person now
 		return v, nil
 	}
@@ -305,7 +305,7 @@ func (s *Server) personOf(r *request, a *alerts.Alert, label string) (personView
 }
 
 func (s *Server) eventsOf(ctx context.Context, alert alerts.ID) ([]eventView, error) {
-	events, err := s.Alerts.History(ctx, s.Pool, alert)
+	events, err := s.Alerts.History(ctx, s.Reads, alert)
 	if err != nil {
 		return nil, err
 	}
@@ -313,7 +313,7 @@ func (s *Server) eventsOf(ctx context.Context, alert alerts.ID) ([]eventView, er
 	for _, e := range events {
 		ids = append(ids, int64(e.Account))
 	}
-	names, err := s.displayNames(ctx, s.Pool, ids)
+	names, err := s.displayNames(ctx, s.Reads, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -362,6 +362,9 @@ func (s *Server) acknowledgeAlert(w http.ResponseWriter, r *request) error {
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
+	if err := s.mayConclude(r); err != nil {
+		return err
+	}
 	a, err := s.Alerts.Acknowledge(r.Context(), s.act(r, alerts.ID(n), in.Version))
 	if err != nil {
 		return err
@@ -408,7 +411,7 @@ func (s *Server) attachmentOf(w http.ResponseWriter, r *request) error {
 	if err := storable("note", in.Note); err != nil {
 		return err
 	}
-	a, err := s.Alerts.Get(r.Context(), s.Pool, r.scope(), alerts.ID(n))
+	a, err := s.Alerts.Get(r.Context(), s.Reads, r.scope(), alerts.ID(n))
 	if err != nil {
 		return err
 	}
@@ -429,6 +432,15 @@ func (s *Server) attachmentOf(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return s.answer(w, r, a)
+}
+
+// mayConclude refuses those who neither take charge nor conclude (R135): an alert they held nobody could conclude.
+func (s *Server) mayConclude(r *request) error {
+	actor, err := supervision.ActorOf(r.Context(), s.Reads, r.session.account.ID, r.client())
+	if err != nil {
+		return err
+	}
+	return actor.MayConclude()
 }
 
 func (s *Server) closeAlert(w http.ResponseWriter, r *request) error {
@@ -455,6 +467,9 @@ func (s *Server) closeAlert(w http.ResponseWriter, r *request) error {
 			return problem{http.StatusUnprocessableEntity, "malformed", "follow_up_on", nil}
 		}
 		c.FollowUpOn = day
+	}
+	if err := s.mayConclude(r); err != nil {
+		return err
 	}
 	a, err := s.Alerts.Close(r.Context(), s.act(r, alerts.ID(n), in.Version), c)
 	if err != nil {

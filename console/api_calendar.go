@@ -44,7 +44,7 @@ func (s *Server) mayEditCalendar(r *request) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(roots, func(o supervision.Org) bool { return o.ID == r.scope() }), nil
+	return slices.ContainsFunc(roots, func(o supervision.Org) bool { return o.ID == r.session.account.Org }), nil
 }
 
 // listCalendars tells the years, those that are missing, and whether the account may record one.
@@ -166,7 +166,7 @@ type scheduleView struct {
 }
 
 func (s *Server) listSchedules(w http.ResponseWriter, r *request) error {
-	list, err := geofence.Schedules(r.Context(), s.Pool, r.scope(), s.Clock.Now())
+	list, err := geofence.Schedules(r.Context(), s.Reads, r.scope(), s.Clock.Now())
 	if err != nil {
 		return err
 	}

@@ -45,11 +45,11 @@ type concernCount struct {
 // many there are in all.
 func (s *Server) listDevices(w http.ResponseWriter, r *request) error {
 	ctx, scope := r.Context(), r.scope()
-	list, err := geofence.ListDeviceHealth(ctx, s.Pool, scope, s.Clock.Now())
+	list, err := geofence.ListDeviceHealth(ctx, s.Reads, scope, s.Clock.Now())
 	if err != nil {
 		return err
 	}
-	people, err := s.Supervision.Subjects(ctx, s.Pool, scope)
+	people, err := s.Supervision.Subjects(ctx, s.Reads, scope)
 	if err != nil {
 		return err
 	}

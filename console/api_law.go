@@ -72,7 +72,7 @@ type authorityView struct {
 }
 
 func (s *Server) labels(r *request) (map[id.Subject]string, error) {
-	people, err := s.Supervision.Subjects(r.Context(), s.Pool, r.scope())
+	people, err := s.Supervision.Subjects(r.Context(), s.Reads, r.scope())
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (s *Server) listProceedings(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.Supervision.Proceedings(r.Context(), r.scope(), supervision.ProceedingFilter{Open: r.URL.Query().Get("all") == ""})
+	list, err := s.Supervision.Proceedings(r.Context(), s.Reads, r.scope(), supervision.ProceedingFilter{Open: r.URL.Query().Get("all") == ""})
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (s *Server) listProceedings(w http.ResponseWriter, r *request) error {
 }
 
 func (s *Server) tasks(r *request, subject id.Subject, labels map[id.Subject]string) ([]taskView, error) {
-	list, err := s.Supervision.Tasks(r.Context(), r.scope(), subject, subject != 0)
+	list, err := s.Supervision.Tasks(r.Context(), s.Reads, r.scope(), subject, subject != 0)
 	if err != nil {
 		return nil, err
 	}
@@ -135,11 +135,11 @@ func (s *Server) getProceeding(w http.ResponseWriter, r *request) error {
 }
 
 func (s *Server) showProceeding(w http.ResponseWriter, r *request, n int64) error {
-	actor, err := supervision.ActorOf(r.Context(), s.Pool, r.session.account.ID, r.client())
+	actor, err := supervision.ActorOf(r.Context(), s.Reads, r.session.account.ID, r.client())
 	if err != nil {
 		return err
 	}
-	p, steps, may, err := s.Supervision.Proceeding(r.Context(), r.scope(), actor, n)
+	p, steps, may, err := s.Supervision.Proceeding(r.Context(), s.Reads, r.scope(), actor, n)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (s *Server) showProceeding(w http.ResponseWriter, r *request, n int64) erro
 	for i := range steps {
 		accounts = append(accounts, int64(steps[i].Account))
 	}
-	names, err := s.displayNames(r.Context(), s.Pool, accounts)
+	names, err := s.displayNames(r.Context(), s.Reads, accounts)
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (s *Server) openProceeding(w http.ResponseWriter, r *request) error {
 	if !ok {
 		return supervision.ErrNotFound
 	}
-	if _, err := s.Supervision.Subject(r.Context(), s.Pool, r.scope(), id.Subject(subject)); err != nil {
+	if _, err := s.Supervision.Subject(r.Context(), s.Reads, r.scope(), id.Subject(subject)); err != nil {
 		return err
 	}
 	if err := readJSON(r, &in); err != nil {
@@ -201,7 +201,7 @@ func (s *Server) openProceeding(w http.ResponseWriter, r *request) error {
 	if err := readStep(&in.Step); err != nil {
 		return err
 	}
-	actor, err := supervision.ActorOf(r.Context(), s.Pool, r.session.account.ID, r.client())
+	actor, err := supervision.ActorOf(r.Context(), s.Reads, r.session.account.ID, r.client())
 	if err != nil {
 		return err
 	}
@@ -218,11 +218,11 @@ func (s *Server) takeStep(w http.ResponseWriter, r *request) error {
 	if !ok {
 		return supervision.ErrNotFound
 	}
-	actor, err := supervision.ActorOf(r.Context(), s.Pool, r.session.account.ID, r.client())
+	actor, err := supervision.ActorOf(r.Context(), s.Reads, r.session.account.ID, r.client())
 	if err != nil {
 		return err
 	}
-	if _, _, _, err := s.Supervision.Proceeding(r.Context(), r.scope(), actor, n); err != nil { // in scope?
+	if _, _, _, err := s.Supervision.Proceeding(r.Context(), s.Reads, r.scope(), actor, n); err != nil { // in scope?
 		return err
 	}
 	if err := readJSON(r, &in); err != nil {
@@ -256,7 +256,7 @@ func (s *Server) finishTask(w http.ResponseWriter, r *request) error {
 	if err := storable("outcome", in.Outcome); err != nil {
 		return err
 	}
-	actor, err := supervision.ActorOf(r.Context(), s.Pool, r.session.account.ID, r.client())
+	actor, err := supervision.ActorOf(r.Context(), s.Reads, r.session.account.ID, r.client())
 	if err != nil {
 		return err
 	}
@@ -273,16 +273,19 @@ func (s *Server) getLegal(w http.ResponseWriter, r *request) error {
 		return supervision.ErrNotFound
 	}
 	ctx, subject := r.Context(), id.Subject(n)
-	who, err := s.Supervision.Subject(ctx, s.Pool, r.scope(), subject)
+	who, err := s.Supervision.Subject(ctx, s.Reads, r.scope(), subject)
 	if err != nil {
+		return err
+	}
+	if err := s.maySee(r, &who); err != nil {
 		return err
 	}
 	labels := map[id.Subject]string{subject: who.Label()}
-	authorities, err := supervision.Authorities(ctx, s.Pool, []id.Subject{subject})
+	authorities, err := supervision.Authorities(ctx, s.Reads, []id.Subject{subject})
 	if err != nil {
 		return err
 	}
-	list, err := s.Supervision.Proceedings(ctx, r.scope(), supervision.ProceedingFilter{Subject: subject})
+	list, err := s.Supervision.Proceedings(ctx, s.Reads, r.scope(), supervision.ProceedingFilter{Subject: subject})
 	if err != nil {
 		return err
 	}
@@ -290,19 +293,19 @@ func (s *Server) getLegal(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	orders, err := s.Supervision.Prohibitions(ctx, subject)
+	orders, err := s.Supervision.Prohibitions(ctx, s.Reads, subject)
 	if err != nil {
 		return err
 	}
-	sanctions, err := supervision.Sanctions(ctx, s.Pool, subject)
+	sanctions, err := supervision.Sanctions(ctx, s.Reads, subject)
 	if err != nil {
 		return err
 	}
-	sentence, err := s.Supervision.SentenceOf(ctx, subject)
+	sentence, err := s.Supervision.SentenceOf(ctx, s.Reads, subject)
 	if err != nil {
 		return err
 	}
-	suspended, err := geofence.SuspensionsAt(ctx, s.Pool, r.scope(), s.Clock.Now())
+	suspended, err := geofence.SuspensionsAt(ctx, s.Reads, r.scope(), s.Clock.Now())
 	if err != nil {
 		return err
 	}
@@ -367,7 +370,7 @@ func (s *Server) getLegal(w http.ResponseWriter, r *request) error {
 
 // getPeriods is the rule table, with the destinations somebody may be allowed to go to: what forms need.
 func (s *Server) getPeriods(w http.ResponseWriter, r *request) error {
-	list, err := supervision.Periods(r.Context(), s.Pool)
+	list, err := supervision.Periods(r.Context(), s.Reads)
 	if err != nil {
 		return err
 	}
@@ -375,11 +378,11 @@ func (s *Server) getPeriods(w http.ResponseWriter, r *request) error {
 	for _, p := range list {
 		out = append(out, periodView{p.Code, p.Title, p.TitleEN, p.Amount, p.Unit, p.FirstDay, p.Roll, p.Inclusive, p.Citation, p.Evidence, p.From, instant(p.Until)})
 	}
-	notices, err := supervision.NoticeTexts(r.Context(), s.Pool)
+	notices, err := supervision.NoticeTexts(r.Context(), s.Reads)
 	if err != nil {
 		return err
 	}
-	zones, err := geofence.Destinations(r.Context(), s.Pool, r.scope(), s.Clock.Now())
+	zones, err := geofence.Destinations(r.Context(), s.Reads, r.scope(), s.Clock.Now())
 	if err != nil {
 		return err
 	}

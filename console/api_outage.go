@@ -50,11 +50,11 @@ func (s *Server) listOutages(w http.ResponseWriter, r *request) error {
 // outagesIn are outages with those of the people the caller may see; one that concerns none of them is not told.
 func (s *Server) outagesIn(ctx context.Context, scope id.Org) ([]outageView, error) {
 	now := s.Clock.Now()
-	list, err := geofence.Outages(ctx, s.Pool, scope, now)
+	list, err := geofence.Outages(ctx, s.Reads, scope, now)
 	if err != nil {
 		return nil, err
 	}
-	people, err := s.Supervision.Subjects(ctx, s.Pool, scope)
+	people, err := s.Supervision.Subjects(ctx, s.Reads, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -76,11 +76,11 @@ func (s *Server) outagesIn(ctx context.Context, scope id.Org) ([]outageView, err
 			accounts = append(accounts, int64(p.By))
 		}
 	}
-	names, err := s.displayNames(ctx, s.Pool, accounts)
+	names, err := s.displayNames(ctx, s.Reads, accounts)
 	if err != nil {
 		return nil, err
 	}
-	held, err := alerts.HeldUnder(ctx, s.Pool, scope)
+	held, err := alerts.HeldUnder(ctx, s.Reads, scope)
 	if err != nil {
 		return nil, err
 	}

@@ -18,10 +18,10 @@ func (s *Server) mayRecord(r *request) (id.Subject, error) {
 	if !ok {
 		return 0, supervision.ErrNotFound
 	}
-	if _, err := s.Supervision.Subject(r.Context(), s.Pool, r.scope(), id.Subject(n)); err != nil {
+	if _, err := s.Supervision.Subject(r.Context(), s.Reads, r.scope(), id.Subject(n)); err != nil {
 		return 0, err
 	}
-	actor, err := supervision.ActorOf(r.Context(), s.Pool, r.session.account.ID, r.client())
+	actor, err := supervision.ActorOf(r.Context(), s.Reads, r.session.account.ID, r.client())
 	if err != nil {
 		return 0, err
 	}

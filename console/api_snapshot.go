@@ -84,7 +84,7 @@ type snapshotView struct {
 func (s *Server) snapshot(w http.ResponseWriter, r *request) error {
 	var v snapshotView
 	ctx := r.Context()
-	err := pgx.BeginTxFunc(ctx, s.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, s.Reads, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		var err error
 		v, err = s.snapshotIn(ctx, tx, r.scope())
 		return err
@@ -175,6 +175,9 @@ func (s *Server) subjectsIn(ctx context.Context, q querier, scope id.Org, now ti
 	out := make([]subjectView, 0, len(subjects))
 	for _, p := range subjects {
 		v := subjectView{ID: int64(p.ID), Label: p.Label(), Surname: p.Surname, Office: officeRef{int64(p.Office), p.OfficeShort}, Tail: p.Tail(), Channel: "none", State: stateOK}
+		if p.Juvenile {
+			v.Surname = ""
+		}
 		if c := channels[p.ID]; c != "" {
 			v.Channel = c
 		}

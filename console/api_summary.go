@@ -82,7 +82,7 @@ func (s *Server) summaryOf(ctx context.Context, q querier, scope id.Org) (summar
 }
 
 func (s *Server) summary(w http.ResponseWriter, r *request) error {
-	v, err := s.summaryOf(r.Context(), s.Pool, r.scope())
+	v, err := s.summaryOf(r.Context(), s.Reads, r.scope())
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,11 @@ func (s *Server) track(w http.ResponseWriter, r *request) error {
 		return geofence.ErrNotFound
 	}
 	ctx, subject, now := r.Context(), id.Subject(n), s.Clock.Now()
-	if _, err := s.Supervision.Subject(ctx, s.Pool, r.scope(), subject); err != nil {
+	who, err := s.Supervision.Subject(ctx, s.Reads, r.scope(), subject)
+	if err != nil {
+		return err
+	}
+	if err := s.maySee(r, &who); err != nil {
 		return err
 	}
 	from, until, err := stretch(r, now)
@@ -41,7 +45,7 @@ func (s *Server) track(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	purpose := r.URL.Query().Get("purpose")
-	held, err := s.heldAlert(ctx, s.Pool, r.scope(), r.session.account.ID, subject)
+	held, err := s.heldAlert(ctx, s.Reads, r.scope(), r.session.account.ID, subject)
 	switch {
 	case err != nil:
 		return err
@@ -52,10 +56,10 @@ func (s *Server) track(w http.ResponseWriter, r *request) error {
 	case !slices.Contains(purposes, purpose):
 		return problem{http.StatusUnprocessableEntity, "unknown", "purpose", map[string]any{"one_of": purposes}}
 	}
-	if err := s.recordAccess(ctx, s.Pool, r, subject, purpose, held, from, until); err != nil {
+	if err := s.recordAccess(ctx, r, &look{subject: subject, what: "track", purpose: purpose, alert: held, from: from, until: until}); err != nil {
 		return err
 	}
-	fixes, err := geofence.ReadTrack(ctx, s.Pool, r.scope(), now, subject, from, until, maxTrack)
+	fixes, err := geofence.ReadTrack(ctx, s.Reads, r.scope(), now, subject, from, until, maxTrack)
 	if err != nil {
 		return err
 	}

@@ -8,15 +8,16 @@ import (
 // RouteInfo is a row of the route table as tests see it.
 type RouteInfo struct {
 	Method, Path string
-	Anyone       bool // without a session
-	Cases        bool // only for accounts that see cases
+	Access       string
+	Roles        []Role // none: anyone, without a session
+	StepUp       bool
 }
 
 // RouteTable is every route there is.
 func (s *Server) RouteTable() []RouteInfo {
 	var out []RouteInfo
 	for _, rt := range s.routes() {
-		out = append(out, RouteInfo{rt.method, rt.path, rt.access == anyone, rt.access == caseWork})
+		out = append(out, RouteInfo{rt.method, rt.path, rt.access.name, rt.access.roles, rt.manner&stepUp != 0})
 	}
 	return out
 }

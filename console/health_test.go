@@ -26,7 +26,7 @@ func TestHealthTellsStartingReadyAndDegraded(t *testing.T) {
 	starting.Store(true)
 	reg := prometheus.NewRegistry()
 	s, err := console.New(console.Options{
-		Pool: b.pool, Clock: b.clock, Supervision: b.people, Alerts: alerts.NewStore(b.pool, b.clock), Zones: geofence.NewStore(b.pool, b.clock), Log: slog.New(slog.DiscardHandler), Gatherer: reg, Registerer: reg,
+		Pool: b.pool, Reads: b.pool, Keys: b.keys, Clock: b.clock, Supervision: b.people, Alerts: alerts.NewStore(b.pool, b.clock), Zones: geofence.NewStore(b.pool, b.clock), Log: slog.New(slog.DiscardHandler), Gatherer: reg, Registerer: reg,
 		Starting: starting.Load, Mode: "live", Secure: true,
 		Health: []console.Check{
 			{Name: "database", Run: b.pool.Ping},

@@ -29,6 +29,7 @@ import (
 	"zhijiao/internal/id"
 	"zhijiao/internal/ledger"
 	"zhijiao/internal/pgtest"
+	"zhijiao/internal/rowsec"
 	"zhijiao/supervision"
 )
 
@@ -43,6 +44,7 @@ const (
 type bench struct {
 	pool                 *pgxpool.Pool
 	clock                *clock.Variable
+	keys                 *crypto.Keys
 	people               *supervision.Store
 	tail                 *ledger.Tail
 	server               *console.Server
@@ -57,9 +59,9 @@ type bench struct {
 
 func setup(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{pool: pgtest.Schema(t), clock: clock.NewStepped(now), nextRule: 1}
+	b := &bench{pool: pgtest.Schema(t), clock: clock.NewStepped(now), keys: crypto.Random(), nextRule: 1}
 	b.exec(t, "INSERT INTO deployment (mode) VALUES ('rehearsal')")
-	b.people = supervision.NewStore(b.pool, b.clock, crypto.Random())
+	b.people = supervision.NewStore(b.pool, b.clock, b.keys)
 	org := func(o supervision.Org, lon, lat float64) id.Org {
 		o.Lon, o.Lat = &lon, &lat
 		v, err := b.people.PutOrg(t.Context(), o)
@@ -132,8 +134,13 @@ func (b *bench) serve(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	listener := ledger.NewListener(b.pool, log)
 	b.tail = alerts.NewTail(b.pool, nil, b.clock, log, nil, nil)
+	reads, err := rowsec.Open(t.Context(), b.pool, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(reads.Close)
 	s, err := console.New(console.Options{
-		Pool: b.pool, Clock: b.clock, Listener: listener, Supervision: b.people, Alerts: alerts.NewStore(b.pool, b.clock), Zones: geofence.NewStore(b.pool, b.clock),
+		Pool: b.pool, Reads: reads, Keys: b.keys, AuditKeys: b.keys.Publics(crypto.AuditSeal), Clock: b.clock, Listener: listener, Supervision: b.people, Alerts: alerts.NewStore(b.pool, b.clock), Zones: geofence.NewStore(b.pool, b.clock),
 		Log: log, Registerer: b.registry, Gatherer: b.registry, Mode: "rehearsal", Version: "test",
 	})
 	if err != nil {

@@ -56,7 +56,7 @@ func (h *hub) recheck(ctx context.Context) {
 		switch v, ok := live[string(c.session.hash)]; {
 		case !ok:
 			c.end(reasonSession)
-		case v.org != c.session.account.Org || !v.cases:
+		case v.org != c.session.account.Org || v.cover != c.session.account.Cover || !v.watch:
 			c.end(reasonRights)
 		}
 	}

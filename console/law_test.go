@@ -145,3 +145,27 @@ func TestPositioningByForms_R01_R135(t *testing.T) {
 	}
 	refused(office, subject+"/prohibitions", m{"type": "area", "document_no": "刑初1号", "court": "天门市人民法院", "wording": "x", "zones": []int64{1}, "from": now, "until": now.AddDate(2, 0, 0)}, 422, "outlives_the_sentence", "until")
 }
+
+// TestAuxiliariesDoNotConclude_R135: who helps calls, visits and notes; who is in charge, and what it was, is for others.
+func TestAuxiliariesDoNotConclude_R135(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	helper := b.officer(t, "zhou", supervision.Officer{Org: b.yuekou, Name: "周辅", Kind: supervision.Auxiliary}, console.OfficerRole)
+	worker := b.officer(t, "wu", supervision.Officer{Org: b.yuekou, Name: "吴社工", Kind: supervision.SocialWorker}, console.OfficerRole)
+	one := "/api/alerts/" + itoa(int64(b.raise(t, b.li)))
+	conclude := m{"version": 3, "conclusion": "drift", "text": "定位漂移"}
+	for _, act := range []struct {
+		by   *user
+		path string
+		body m
+		want int
+	}{
+		{helper, "/acknowledge", m{"version": 1}, 422}, {helper, "/note", m{"text": "电话接通，在家"}, 200}, {worker, "/acknowledge", m{"version": 2}, 200},
+		{helper, "/close", conclude, 422}, {worker, "/close", conclude, 200},
+	} {
+		status, answer := act.by.do(t, "POST", one+act.path, act.body)
+		if status != act.want || status == 422 && code(answer) != "wrong_staff" {
+			t.Errorf("%s: %d %s", act.path, status, answer)
+		}
+	}
+}

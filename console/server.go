@@ -19,25 +19,31 @@ import (
 	"zhijiao/alerts"
 	"zhijiao/geofence"
 	"zhijiao/internal/clock"
+	"zhijiao/internal/crypto"
 	"zhijiao/internal/ledger"
 	"zhijiao/supervision"
 )
 
 // Options are what the console is made of.
 type Options struct {
-	Pool        *pgxpool.Pool
-	Clock       clock.Clock
-	Listener    *ledger.Listener
-	Supervision *supervision.Store
-	Alerts      *alerts.Store
-	Zones       *geofence.Store // zones, schedules, calendars, and what officers say of devices being on people
-	Log         *slog.Logger
-	Registerer  prometheus.Registerer
-	Gatherer    prometheus.Gatherer
-	Health      []Check
-	Secure      bool   // served over TLS: cookies say so
-	Version     string // of the program
-	Mode        string // of the deployment: live or rehearsal
+	Pool         *pgxpool.Pool // sessions, acts, and what goes to all websockets at once
+	Reads        *pgxpool.Pool // what requests read: of the scope in their context alone (internal/rowsec)
+	Clock        clock.Clock
+	Listener     *ledger.Listener
+	Supervision  *supervision.Store
+	Alerts       *alerts.Store
+	Keys         crypto.Provider // seals second factors
+	Zones        *geofence.Store // zones, schedules, calendars, and what officers say of devices being on people
+	Log          *slog.Logger
+	Registerer   prometheus.Registerer
+	Gatherer     prometheus.Gatherer
+	Health       []Check
+	Secure       bool            // served over TLS: cookies say so
+	Version      string          // of the program
+	Mode         string          // of the deployment: live or rehearsal
+	AuditKeys    []crypto.Public // that seals of the ledger are verified with
+	EvidenceFont string          // TrueType file for reports; empty: one that is found
+	AuditAnchor  string          // file with copies of the seals
 	// RemoteMetrics lets /metrics be read from other machines; else from this one alone. It holds no personal data.
 	RemoteMetrics bool
 	// Starting reports true until the program has started whole.
@@ -73,7 +79,7 @@ type Server struct {
 
 // New builds the console. Run follows the ledger for its websockets; ServeHTTP serves.
 func New(o Options) (*Server, error) {
-	if o.Pool == nil || o.Clock == nil || o.Supervision == nil || o.Alerts == nil || o.Zones == nil || o.Log == nil {
+	if o.Pool == nil || o.Reads == nil || o.Clock == nil || o.Supervision == nil || o.Alerts == nil || o.Zones == nil || o.Log == nil || o.Keys == nil {
 		return nil, errors.New("console: a store, the clock or the log is missing")
 	}
 	s := &Server{Options: o, hasher: newArgon(), metrics: newMetrics(o.Registerer), limiter: newLimiter()}

@@ -92,17 +92,6 @@ func (s *Server) heldAlert(ctx context.Context, q querier, scope id.Org, account
 	return alert, nil
 }
 
-// recordAccess keeps who looked at whose track, over which stretch and what for (R107).
-func (s *Server) recordAccess(ctx context.Context, q querier, r *request, subject id.Subject, purpose string, alert alerts.ID, from, until time.Time) error {
-	_, err := q.Exec(ctx, `INSERT INTO subject_access (account_id, subject_id, what, purpose, alert_id, shown, at, client)
-		VALUES ($1, $2, 'track', $3, nullif($4::bigint, 0), tstzrange($5, $6), $7, $8)`,
-		int64(r.session.account.ID), int64(subject), purpose, int64(alert), from, until, s.Clock.Now(), r.client())
-	if err != nil {
-		return fmt.Errorf("record who looked: %w", err)
-	}
-	return nil
-}
-
 // checksToday counts the checks of the local day: asked and answered. Who checks in by their own plan was asked by the plan,
 // and who did not check in during a window that is over was asked as well.
 func (s *Server) checksToday(ctx context.Context, q querier, scope id.Org, now time.Time) (asked, answered int, err error) {
@@ -121,7 +110,7 @@ func (s *Server) checksToday(ctx context.Context, q querier, scope id.Org, now t
 // subjectsOf are the masked subjects of alerts the caller has read within its scope. The office is the one the alert was
 // raised under: whoever handled it still knows whom it was about after a move.
 func (s *Server) subjectsOf(ctx context.Context, q querier, raised []int64) (map[alerts.ID]supervision.Subject, error) {
-	rows, err := q.Query(ctx, `SELECT a.alert_id, s.subject_id, s.local_no, coalesce(p.surname, '?'), o.org_id, o.short_name
+	rows, err := q.Query(ctx, `SELECT a.alert_id, s.subject_id, s.local_no, s.juvenile, coalesce(p.surname, '?'), o.org_id, o.short_name
 		FROM alert a JOIN subject s USING (subject_id) JOIN org o USING (org_id) LEFT JOIN subject_person p USING (subject_id) WHERE a.alert_id = ANY($1)`, raised)
 	if err != nil {
 		return nil, fmt.Errorf("read subjects of alerts: %w", err)
@@ -129,7 +118,7 @@ func (s *Server) subjectsOf(ctx context.Context, q querier, raised []int64) (map
 	out := make(map[alerts.ID]supervision.Subject, len(raised))
 	var alert alerts.ID
 	var v supervision.Subject
-	_, err = pgx.ForEachRow(rows, []any{&alert, &v.ID, &v.LocalNo, &v.Surname, &v.Office, &v.OfficeShort}, func() error { out[alert] = v; return nil })
+	_, err = pgx.ForEachRow(rows, []any{&alert, &v.ID, &v.LocalNo, &v.Juvenile, &v.Surname, &v.Office, &v.OfficeShort}, func() error { out[alert] = v; return nil })
 	return out, err
 }
 
@@ -149,7 +138,7 @@ func (c *zoneCache) forget() {
 }
 
 // zoneNames are the zones by id, with the middle of their newest version. The map is not to be changed.
-func (s *Server) zoneNames(ctx context.Context, q querier) (map[geofence.ZoneID]zoneName, error) {
+func (s *Server) zoneNames(ctx context.Context) (map[geofence.ZoneID]zoneName, error) {
 	s.zones.mu.Lock()
 	names, fresh := s.zones.names, time.Since(s.zones.at) < zonesKept
 	s.zones.mu.Unlock()
@@ -157,7 +146,7 @@ func (s *Server) zoneNames(ctx context.Context, q querier) (map[geofence.ZoneID]
 		return names, nil
 	}
 	asked := time.Now()
-	names, err := s.readZoneNames(ctx, q)
+	names, err := s.readZoneNames(ctx, s.Pool) // of all: it is kept for all
 	if err != nil {
 		return nil, err
 	}

@@ -90,24 +90,25 @@ func (s *Server) lag(ctx context.Context, q querier, pos int64) (time.Duration, 
 // liveSession is what may change of a session while its websocket is open.
 type liveSession struct {
 	org   id.Org
-	cases bool
+	cover string
+	watch bool
 }
 
 // liveSessions returns which of these sessions still stand. An open stream keeps no session awake.
 func (s *Server) liveSessions(ctx context.Context, hashes [][]byte) (map[string]liveSession, error) {
-	rows, err := s.Pool.Query(ctx, `SELECT x.token_hash, a.org_id, coalesce(bool_or(r.role = ANY($3)), false) FROM account_session x
+	rows, err := s.Pool.Query(ctx, `SELECT x.token_hash, a.org_id, `+coversFor+`, coalesce(bool_or(r.role = ANY($3)), false) FROM account_session x
 		JOIN account a USING (account_id) LEFT JOIN account_role r USING (account_id)
 		WHERE x.token_hash = ANY($1) AND a.disabled_at IS NULL AND x.ended_at IS NULL AND x.expires_at > clock_timestamp()
-		GROUP BY x.token_hash, a.org_id, x.seen_at
+		GROUP BY x.token_hash, a.account_id, x.seen_at
 		HAVING x.seen_at > clock_timestamp() - make_interval(secs => $2) OR coalesce(bool_or(r.role = $4), false)`,
-		hashes, sessionIdle.Seconds(), roleNames(caseRoles), string(wallRole))
+		hashes, sessionIdle.Seconds(), watchRoles(), string(wallRole))
 	if err != nil {
 		return nil, fmt.Errorf("read sessions: %w", err)
 	}
 	live := map[string]liveSession{}
 	var hash []byte
 	var v liveSession
-	if _, err := pgx.ForEachRow(rows, []any{&hash, &v.org, &v.cases}, func() error { live[string(hash)] = v; return nil }); err != nil {
+	if _, err := pgx.ForEachRow(rows, []any{&hash, &v.org, &v.cover, &v.watch}, func() error { live[string(hash)] = v; return nil }); err != nil {
 		return nil, fmt.Errorf("read sessions: %w", err)
 	}
 	return live, nil

@@ -133,7 +133,7 @@ func (s *Server) viewAlerts(ctx context.Context, q querier, list []alerts.Alert)
 	if err != nil {
 		return nil, err
 	}
-	zones, err := s.zoneNames(ctx, q)
+	zones, err := s.zoneNames(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 import './polyfill';
 import './styles/tokens.css';
 import './styles/base.css';
+import './styles/sheet.css';
 import { createPinia } from 'pinia';
 import { createApp } from 'vue';
 import App from './App.vue';

@@ -29,6 +29,12 @@ export const router = createRouter({
         { path: 'subjects/:id(\\d+)/legal', name: 'legal', component: () => import('./pages/LegalPage.vue'), meta: { cases: true }, props: (r) => ({ id: Number(r.params.id) }) },
         { path: 'devices', name: 'devices', component: () => import('./pages/DevicesPage.vue'), meta: { cases: true } },
         { path: 'calendar', name: 'calendar', component: () => import('./pages/CalendarPage.vue'), meta: { cases: true } },
+        { path: 'me', name: 'me', component: () => import('./pages/MePage.vue') },
+        { path: 'accounts', name: 'accounts', component: () => import('./pages/AccountsPage.vue') },
+        { path: 'countersigns', name: 'countersigns', component: () => import('./pages/CountersignsPage.vue') },
+        { path: 'cover', name: 'cover', component: () => import('./pages/CoverPage.vue') },
+        { path: 'audit', name: 'audit', component: () => import('./pages/AuditPage.vue') },
+        { path: 'privacy', name: 'privacy', component: () => import('./pages/PrivacyPage.vue') },
         { path: 'data', name: 'data', component: () => import('./pages/DataPage.vue') },
         { path: ':rest(.*)*', name: 'missing', component: () => import('./pages/MissingPage.vue') },
       ],
@@ -46,6 +52,7 @@ router.beforeEach(async (to) => {
   }
   if (!there && !to.meta.open) return { name: 'login', query: to.fullPath === '/' ? {} : { next: to.fullPath } };
   if (there && to.name === 'login') return { name: 'wall' };
+  if (there && session.unproven && to.name !== 'me') return { name: 'me' };
   return true;
 });
 

@@ -1,6 +1,6 @@
 // One way to the server: JSON both ways, the session in a cookie, the token against forged requests in a header.
 
-import type { LawTables, Legal, Proceeding, ProceedingDetail, Task, Device, AlertDetail, AccountingRow, AlertPage, Calendar, DeviceGaps, Source, Id, Me, Schedule, Snapshot, Summary, Track, Outage } from './types';
+import type { Access, Accounts, Assessment, AuditReport, AuditRow, Countersign, Cover, Found, Inspection, Privacy, Retention, SessionRow, Who, LawTables, Legal, Proceeding, ProceedingDetail, Task, Device, AlertDetail, AccountingRow, AlertPage, Calendar, DeviceGaps, Source, Id, Me, Schedule, Snapshot, Summary, Track, Outage } from './types';
 
 /** What went wrong, in words the catalogues know. status 0: the server was not reached. */
 export class ApiError extends Error {
@@ -16,6 +16,7 @@ export class ApiError extends Error {
 
 let csrf = '';
 let onSignedOut: () => void = () => {};
+let onStepUp: (by: string) => Promise<boolean> = () => Promise.resolve(false);
 
 export function setCsrf(token: string): void {
   csrf = token;
@@ -26,7 +27,12 @@ export function whenSignedOut(f: () => void): void {
   onSignedOut = f;
 }
 
-async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+/** Called where somebody has to prove once more who they are; true when they did. */
+export function whenStepUp(f: (by: string) => Promise<boolean>): void {
+  onStepUp = f;
+}
+
+async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal, again = false): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json' };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (method !== 'GET' && csrf) headers['X-CSRF-Token'] = csrf;
@@ -44,11 +50,15 @@ async function request<T>(method: string, path: string, body?: unknown, signal?:
     if (signal?.aborted) throw err;
     throw new ApiError(0, 'unreachable');
   }
-  if (res.ok) return (res.status === 204 ? undefined : await res.json()) as T;
+  if (res.ok) {
+    if (res.status === 204) return undefined as T;
+    return (res.headers.get('Content-Type')?.startsWith('application/json') ? await res.json() : await res.blob()) as T;
+  }
   const answer = (await res.json().catch(() => null)) as { error?: { code?: string; field?: string; detail?: Record<string, unknown> } } | null;
   const e = answer?.error;
   const error = new ApiError(res.status, e?.code ?? `http_${res.status}`, e?.field ?? '', e?.detail ?? {});
   if (res.status === 401 && path !== '/api/login') onSignedOut();
+  if (error.code === 'step_up' && !again && (await onStepUp(String(error.detail.by ?? 'password')))) return request<T>(method, path, body, signal, true);
   throw error;
 }
 
@@ -72,7 +82,38 @@ export interface AlertFilter {
 }
 
 export const api = {
-  login: (name: string, password: string) => post<Me>('/api/login', { name, password }),
+  login: (name: string, password: string, code = '') => post<Me>('/api/login', { name, password, code }),
+  stepUp: (body: { password?: string; code?: string }) => post<void>('/api/me/step-up', body),
+  changePassword: (old: string, fresh: string) => put<Me>('/api/me/password', { old, new: fresh }),
+  offerTOTP: () => post<{ secret: string; uri: string; picture: string; offer: string }>('/api/me/totp'),
+  confirmTOTP: (offer: string, code: string) => put<Me>('/api/me/totp', { offer, code }),
+  sessions: () => get<{ sessions: SessionRow[] }>('/api/me/sessions'),
+  endOtherSessions: () => post<{ sessions: SessionRow[] }>('/api/me/sessions/end'),
+  accounts: () => get<Accounts>('/api/accounts'),
+  account: (id: Id, act: 'disable' | 'enable') => post<Accounts>(`/api/accounts/${id}/${act}`),
+  resetAccount: (id: Id) => post<{ password: string }>(`/api/accounts/${id}/reset`),
+  askGrant: (body: Record<string, unknown>) => post<{ countersigns: Countersign[] }>('/api/grants', body),
+  askPolicy: (body: Record<string, unknown>) => post<{ countersigns: Countersign[] }>('/api/policy', body),
+  askExport: (body: Record<string, unknown>) => post<{ countersigns: Countersign[] }>('/api/exports', body),
+  fetchExport: (id: Id) => get<Blob>(`/api/exports/${id}`),
+  countersigns: () => get<{ countersigns: Countersign[] }>('/api/countersigns'),
+  countersign: (id: Id, agree: boolean) => post<{ countersigns: Countersign[]; password: string }>(`/api/countersigns/${id}`, { agree }),
+  cover: () => get<{ covers: Cover[]; accounts: { id: Id; display_name: string }[] }>('/api/cover'),
+  grantCover: (body: Record<string, unknown>) => post<{ covers: Cover[]; accounts: { id: Id; display_name: string }[] }>('/api/cover', body),
+  endCover: (id: Id) => post<{ covers: Cover[]; accounts: { id: Id; display_name: string }[] }>(`/api/cover/${id}/end`),
+  audit: (f: { kind?: string; before?: number; from?: string; until?: string }) => get<{ rows: AuditRow[] }>(`/api/audit${query({ ...f })}`),
+  verifyAudit: () => post<AuditReport>('/api/audit/verify'),
+  inspection: () => get<Inspection>('/api/inspection'),
+  privacy: () => get<Privacy>('/api/privacy'),
+  disclose: (subject: Id, body: Record<string, unknown>) => post<Privacy>(`/api/subjects/${subject}/disclosures`, body),
+  receiveRequest: (subject: Id, body: Record<string, unknown>) => post<Privacy>(`/api/subjects/${subject}/requests`, body),
+  answerRequest: (id: Id, body: Record<string, unknown>) => post<Privacy>(`/api/requests/${id}`, body),
+  access: () => get<{ accesses: Access[] }>('/api/access'),
+  assessments: () => get<{ assessments: Assessment[] }>('/api/assessments'),
+  retention: () => get<Retention>('/api/retention'),
+  find: (text: string) => post<{ subjects: Found[] }>('/api/subjects/find', { text }),
+  who: (id: Id, purpose: string, note: string) => post<Who>(`/api/subjects/${id}/person`, { purpose, note }),
+  evidence: (alert: Id, purpose: string, note: string) => post<Blob>(`/api/alerts/${alert}/evidence`, { purpose, note }),
   logout: () => post<void>('/api/logout'),
   me: () => get<Me>('/api/me'),
   snapshot: () => get<Snapshot>('/api/snapshot'),
@@ -94,6 +135,7 @@ export const api = {
   readCalendar: (text: string) => post<Calendar>('/api/calendar/read', { text }),
   schedules: () => get<{ schedules: Schedule[] }>('/api/schedules'),
   legal: (subject: Id) => get<Legal>(`/api/subjects/${subject}/legal`),
+  record: (subject: Id, what: string, body: Record<string, unknown>) => post<Legal>(`/api/subjects/${subject}/${what}`, body),
   periods: () => get<LawTables>('/api/periods'),
   proceedings: () => get<{ proceedings: Proceeding[]; tasks: Task[] }>('/api/proceedings'),
   proceeding: (id: Id) => get<ProceedingDetail>(`/api/proceedings/${id}`),

@@ -7,7 +7,7 @@ export type AlertClass = 'alarm' | 'reminder' | 'lead';
 export type AlertState = 'open' | 'acknowledged' | 'closed';
 export type Channel = 'wristband' | 'phone' | 'none';
 export type SubjectState = 'ok' | 'silent' | 'out' | 'unverifiable';
-export type Role = 'commander' | 'officer' | 'system_admin' | 'security_admin' | 'audit_admin';
+export type Role = 'commander' | 'officer' | 'field' | 'auxiliary' | 'approver' | 'provincial_reader' | 'prosecutor' | 'system_admin' | 'security_admin' | 'audit_admin';
 
 export interface Clock {
   now: Instant;
@@ -22,12 +22,14 @@ export interface OrgRef {
 }
 
 export interface Me {
-  account: { id: Id; name: string; display_name: string; roles: Role[]; org: OrgRef };
+  account: { id: Id; name: string; display_name: string; roles: Role[]; org: OrgRef; totp: boolean; covering: boolean };
   csrf: string;
   deployment: { mode: 'live' | 'rehearsal' };
   clock: Clock;
   version: string;
   map: { center: [number, number]; zoom: number };
+  may: string[];
+  proven: { factor: string; second_factor_needed: boolean; password_to_change: boolean; profile: string; password_least: number };
 }
 
 export interface Position {
@@ -394,3 +396,53 @@ export interface Outage {
   note?: string;
   people: { subject: { id: Id; label: string }; since: Instant; verified_at: Instant | null; how?: string; by: { id: Id; display_name: string } | null; note?: string }[];
 }
+
+export interface Named { id: Id; display_name: string }
+
+export interface AccountRow {
+  id: Id; name: string; officer: string; kind: string; org: string; org_id: Id; roles: Role[]; totp: boolean; certificates: number; must_change: boolean;
+  disabled_at: Instant | null; last_login: Instant | null;
+}
+
+export interface Accounts {
+  accounts: AccountRow[]; orgs: { id: Id; name: string; kind: string }[]; officers: { id: Id; org_id: Id; name: string; kind: string }[]; roles: Role[];
+  policy: { profile: string; second_factor: boolean; version: number };
+}
+
+/** Something that takes two people. */
+export interface Countersign {
+  id: Id; kind: string; body: Record<string, unknown>; reason: string; asked_by: Named; asked_at: Instant; decided_by: Named | null; decided_at: Instant | null; agreed: boolean | null;
+}
+
+export interface Cover { id: Id; account: Named; org: { id: Id; short_name: string }; from: Instant; until: Instant; reason: string; granted_by: Named; ended_at: Instant | null; now: boolean }
+
+export interface AuditRow { pos: number; at: Instant; written_at: Instant; kind: string; entity: string; entity_id: Id; org: string; by: Named | null; body?: Record<string, unknown>; sealed: number }
+
+export interface AuditReport { Rows: number; Seals: number; Unsealed: number; SealedUntil: Instant; Findings: { What: string; Pos: number; Seal: number; Text: string }[] | null }
+
+export interface Inspection { now: Instant; items: { code: string; zh: string; en: string; citation: string; missing?: string; found: { subject: { id: Id; label: string }; at: Instant; what: string }[] }[] }
+
+export interface DataRequest {
+  id: Id; subject: { id: Id; label: string }; kind: string; words: string; received_at: Instant; due_at: Instant; decision: string; exception: string; reason: string; done_at: Instant | null; outcome: string;
+}
+
+export interface Privacy {
+  disclosures: { id: Id; subject: { id: Id; label: string }; basis: string; recipient_kind: string; recipient: string; document_no: string; fields: string[]; purpose: string; from: Instant; until: Instant; recorded_at: Instant }[];
+  requests: DataRequest[];
+  bases: { code: string; title: string; title_en: string; citation: string; recipients: string[]; positions: boolean; juveniles: boolean }[];
+  exceptions: { code: string; title: string; title_en: string; citation: string }[];
+}
+
+export interface Access { id: Id; at: Instant; account: Named; subject: { id: Id; label: string }; what: string; purpose: string; alert?: Id; note?: string }
+
+export interface Assessment { id: Id; what: string; code: string; document_no: string; assessor: string; reviewer: string; provisional: boolean; from: Instant; until: Instant | null }
+
+export interface Retention {
+  reports: { run: Id; at: Instant; erased: { subject_id: Id; what: string; action: string; before: Record<string, number>; after: Record<string, number> }[] }[]; broken: number; next: number; held: number;
+}
+
+export interface SessionRow { this: boolean; client: string; factor: string; created_at: Instant; seen_at: Instant }
+
+export interface Who { id: Id; label: string; name: string; id_number: string; phone: string; address: string; contacts: { name: string; relation: string; phone: string }[] | null }
+
+export interface Found { id: Id; label: string; office: string; juvenile: boolean }

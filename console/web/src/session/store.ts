@@ -12,7 +12,12 @@ export const useSession = defineStore('session', () => {
 
   const signedIn = computed(() => me.value !== null && !expired.value);
   /** Administrators of the system, of security and of the audit see no case data. */
-  const seesCases = computed(() => me.value?.account.roles.some((r) => r === 'commander' || r === 'officer') ?? false);
+  const seesCases = computed(() => me.value?.may.includes('watch') ?? false);
+
+  /** What routes the account may use, by the server's names of access. */
+  const may = (access: string) => me.value?.may.includes(access) ?? false;
+  /** What has to be proved or changed before anything else is open. */
+  const unproven = computed(() => !!me.value && (me.value.proven.second_factor_needed || me.value.proven.password_to_change));
 
   function accept(m: Me): void {
     me.value = m;
@@ -41,8 +46,8 @@ export const useSession = defineStore('session', () => {
     accept(await api.me());
   }
 
-  async function login(name: string, password: string): Promise<void> {
-    accept(await api.login(name, password));
+  async function login(name: string, password: string, code = ''): Promise<void> {
+    accept(await api.login(name, password, code));
     asked.value = true;
   }
 
@@ -55,5 +60,5 @@ export const useSession = defineStore('session', () => {
     setCsrf('');
   }
 
-  return { me, expired, signedIn, seesCases, restore, refresh, login, logout };
+  return { me, expired, signedIn, seesCases, may, unproven, accept, restore, refresh, login, logout };
 });
