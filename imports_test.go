@@ -25,10 +25,12 @@ var houses = map[string][]string{
 	"geofence":    {"devices", "supervision"},
 	"ingest":      {"geofence", "devices"},
 	"alerts":      {"geofence", "devices", "supervision"},
-	"console":     {"devices", "supervision", "geofence", "alerts"},
+	"evidence":    {"devices", "supervision", "geofence", "alerts"},
+	"console":     {"devices", "supervision", "geofence", "alerts", "evidence"},
+	"transfer":    {"devices", "supervision", "migrations"},
 	"migrations":  {},
 	"internal":    {"devices", "migrations"}, // the values that stand in topics; the schema of the tests' databases
-	"cmd":         {"devices", "supervision", "geofence", "ingest", "alerts", "console", "migrations", "cmd"},
+	"cmd":         {"devices", "supervision", "geofence", "ingest", "alerts", "evidence", "transfer", "console", "migrations", "cmd"},
 }
 
 // only lists what few may import, by prefix of the import path: the folders that may. Tests may as well where a bare

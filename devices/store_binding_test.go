@@ -48,7 +48,7 @@ func TestBindTellsEverybodyConcerned(t *testing.T) {
 	}
 }
 
-func TestR01WristbandNeedsApproval(t *testing.T) {
+func TestWristbandNeedsApproval_R01(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	e, none, some := b.device("wb-0001", devices.Wristband), b.subject(false), b.subject(true)
@@ -67,7 +67,7 @@ func TestR01WristbandNeedsApproval(t *testing.T) {
 	}
 }
 
-func TestR08PhoneIsNoWristband(t *testing.T) {
+func TestPhoneIsNoWristband_R08(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	phone, s := b.device("ph-0001", devices.Phone), b.subject(true)
@@ -80,7 +80,7 @@ func TestR08PhoneIsNoWristband(t *testing.T) {
 	}))
 }
 
-func TestR11IntervalsDoNotOverlap(t *testing.T) {
+func TestIntervalsDoNotOverlap_R11(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	one, two, s := b.device("wb-0001", devices.Wristband), b.device("wb-0002", devices.Wristband), b.subject(true)
@@ -104,7 +104,7 @@ func TestR11IntervalsDoNotOverlap(t *testing.T) {
 	}
 }
 
-func TestR12DeviceSpeaksForOne(t *testing.T) {
+func TestDeviceSpeaksForOne_R12(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	e, first, second := b.device("ph-0001", devices.Phone), b.subject(false), b.subject(false)
@@ -115,7 +115,7 @@ func TestR12DeviceSpeaksForOne(t *testing.T) {
 	b.refused("R12", err)
 }
 
-func TestR13FinerThanDefaultNeedsReview(t *testing.T) {
+func TestFinerThanDefaultNeedsReview_R13(t *testing.T) {
 	t.Parallel()
 	b, ctx := setup(t), context.Background()
 	e, s := b.device("ph-0001", devices.Phone), b.subject(false)

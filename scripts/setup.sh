@@ -25,6 +25,7 @@ have_cjk_font() {
 }
 
 have_postgis || want postgresql postgresql-postgis
+[ -e /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf ] || want fonts-droid-fallback   # reports of evidence
 have_cjk_font || want fonts-noto-cjk   # the wall is Chinese, also when this machine's browser shows it
 command -v git >/dev/null || want git
 if [ "$need" = test ]; then

@@ -21,6 +21,7 @@ import (
 	"zhijiao/internal/audit"
 	"zhijiao/internal/crypto"
 	"zhijiao/internal/ledger"
+	"zhijiao/internal/rowsec"
 	"zhijiao/supervision"
 )
 
@@ -90,7 +91,7 @@ func (a *App) hears() bool {
 func (a *App) sweep(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
-	var waiting time.Time // machine time since which messages wait
+	var waiting, retained time.Time // machine time since which messages wait; at which it was looked what goes
 	for {
 		if n, err := devices.PurgeQuarantine(ctx, a.pool, a.clock.Now()); err != nil {
 			if ctx.Err() == nil {
@@ -100,6 +101,10 @@ func (a *App) sweep(ctx context.Context) error {
 			a.log.Info("swept the quarantine", "removed", n)
 		}
 		a.tellGaps(ctx)
+		if time.Since(retained) >= retainEvery {
+			retained = time.Now()
+			a.retain(ctx)
+		}
 		if n, err := a.supervision.Remind(ctx); err != nil {
 			if ctx.Err() == nil {
 				a.log.Warn("nobody was reminded of what is due, it will be tried again", "err", err)
@@ -120,6 +125,27 @@ func (a *App) sweep(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// retainEvery is how often it is looked whose data have been kept long enough.
+const retainEvery = 6 * time.Hour
+
+// retain gives people who have none yet the index they are found by, and deletes or blocks what has been kept long enough.
+func (a *App) retain(ctx context.Context) {
+	if n, err := a.supervision.Index(ctx); err != nil {
+		if ctx.Err() == nil {
+			a.log.Warn("people were not indexed, it will be tried again", "err", err)
+		}
+	} else if n > 0 {
+		a.log.Info("people can be found by what identifies them now", "people", n)
+	}
+	r, err := a.supervision.Retain(ctx, a.zones, false, nil)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		a.log.Warn("what was kept long enough was not deleted, it will be tried again", "err", err)
+	case err == nil && len(r.Erased)+r.Held > 0:
+		a.log.Info("looked whose data have been kept long enough", "deleted_or_blocked", len(r.Erased), "held", r.Held)
 	}
 }
 
@@ -176,8 +202,19 @@ func (a *App) startConsole(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
+	if tlsConfig != nil && a.cfg.UKeyCA != "" { // certificates of UKeys: asked for, and not demanded
+		if tlsConfig.ClientCAs, err = certPool(a.cfg.UKeyCA); err != nil {
+			return fmt.Errorf("http.client_ca_file: %w", err)
+		}
+		tlsConfig.ClientAuth = tls.VerifyClientCertIfGiven
+	}
+	reads, err := rowsec.Open(ctx, a.pool, readConns(a.cfg.Database.Pool))
+	if err != nil {
+		return err
+	}
+	a.stops.push("connections of readers", func(context.Context) error { reads.Close(); return nil })
 	server, err := console.New(console.Options{
-		Pool: a.pool, Clock: a.clock, Listener: a.listener, Supervision: a.supervision, Alerts: a.alerts, Zones: a.zones,
+		Pool: a.pool, Reads: reads, Keys: a.keys, AuditKeys: a.keys.Publics(crypto.AuditSeal), AuditAnchor: a.cfg.AuditAnchor(), EvidenceFont: a.cfg.EvidenceFont, Clock: a.clock, Listener: a.listener, Supervision: a.supervision, Alerts: a.alerts, Zones: a.zones,
 		Log: a.log, Registerer: a.registry, Gatherer: a.registry, Health: a.health.list(a.gateways()...), Secure: tlsConfig != nil,
 		Version: version, Mode: a.mode, Starting: func() bool { return !a.ready.Load() },
 	})
@@ -215,6 +252,9 @@ func (a *App) startConsole(ctx context.Context) error {
 	a.log.Info("the console listens", "page", a.page)
 	return nil
 }
+
+// readConns is how many connections requests read over, beside those that everything else works with.
+func readConns(pool int) int32 { return int32(max(2, pool/2)) }
 
 // shownAddress is an address that can be typed into a browser: one that stands for every address of the machine becomes
 // the machine's name.

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -35,15 +33,16 @@ func newAuditKeyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			public, _ := keys.Signer(crypto.AuditSeal).Public().(ed25519.PublicKey)
-			fmt.Fprintln(cmd.OutOrStdout(), hex.EncodeToString(public)) //nolint:errcheck // standard output
+			for _, public := range keys.Publics(crypto.AuditSeal) {
+				fmt.Fprintln(cmd.OutOrStdout(), public) //nolint:errcheck // standard output
+			}
 			return nil
 		},
 	}
 }
 
 func newAuditVerifyCommand() *cobra.Command {
-	var public string
+	var public []string
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Compare every row of the ledger with its seal, and the seals with their copy outside of the database",
@@ -56,7 +55,7 @@ keys file with --key.`,
 			if err != nil {
 				return err
 			}
-			key, err := auditKey(public, cfg.Keys())
+			key, err := auditKeys(public, cfg.Keys())
 			if err != nil {
 				return err
 			}
@@ -84,22 +83,25 @@ keys file with --key.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&public, "key", "", "public key, as zhijiao audit key prints it; empty: of the keys file")
+	cmd.Flags().StringSliceVar(&public, "key", nil, "public key, as zhijiao audit key prints it; none: of the keys file")
 	return cmd
 }
 
-func auditKey(public, file string) (ed25519.PublicKey, error) {
-	if public != "" {
-		key, err := hex.DecodeString(public)
-		if err != nil || len(key) != ed25519.PublicKeySize {
-			return nil, errors.New("--key: 64 hexadecimal digits")
+// auditKeys are the public keys that were given, or those of the keys file.
+func auditKeys(public []string, file string) (out []crypto.Public, err error) {
+	for _, text := range public {
+		key, err := crypto.ParsePublic(text)
+		if err != nil {
+			return nil, fmt.Errorf("--key: %w", err)
 		}
-		return key, nil
+		out = append(out, key)
+	}
+	if len(out) > 0 {
+		return out, nil
 	}
 	keys, err := crypto.Load(file)
 	if err != nil {
 		return nil, err
 	}
-	key, _ := keys.Signer(crypto.AuditSeal).Public().(ed25519.PublicKey)
-	return key, nil
+	return keys.Publics(crypto.AuditSeal), nil
 }

@@ -17,13 +17,13 @@ import (
 )
 
 // roles are what an account may be, in the order in which help tells them.
-var roles = []console.Role{console.SystemAdmin, console.SecurityAdmin, console.AuditAdmin, console.Commander, console.OfficerRole}
+var roles = console.Roles
 
 var loginName = regexp.MustCompile(`\A[a-z0-9][a-z0-9._-]{1,62}\z`)
 
 func newOfficerCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "officer", Short: "People who work with the platform", Args: cobra.NoArgs}
-	cmd.AddCommand(newOfficerAddCommand())
+	cmd.AddCommand(newOfficerAddCommand(), newOfficerCertificateCommand())
 	return cmd
 }
 

@@ -28,7 +28,7 @@ func openKeys(ctx context.Context, cfg *config.Config, log *slog.Logger, pool *p
 	if sealed {
 		return nil, fmt.Errorf("%s is missing, and this database holds what only it opens: put the file back from its copy (or set keys_file)", path)
 	}
-	keys, created, err := crypto.LoadOrCreate(path)
+	keys, created, err := crypto.LoadOrCreateOf(path, crypto.Suite(cfg.Suite))
 	if created {
 		log.Warn("made a new keys file: keep a copy of it in another place than the copies of the database", "keys_file", path)
 	}

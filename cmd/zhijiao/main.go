@@ -44,7 +44,7 @@ func newRoot() *cobra.Command {
 	addConfigFlags(root)
 	root.AddCommand(
 		newUpCommand(), newServeCommand(), newBrokerCommand(), newMigrateCommand(), newOfficerCommand(), newDeviceCommand(), newZonesCommand(), newHistoryCommand(),
-		newCalendarCommand(), newScheduleCommand(), newAuditCommand(),
+		newCalendarCommand(), newScheduleCommand(), newAuditCommand(), newEvidenceCommand(), newKeysCommand(), newSubjectCommand(), newImportCommand(), newLawCommand(),
 		newQuarantineCommand(), newReplayCommand(), newReplayCheckCommand(), newExplainCommand(), newCompareCommand(), newWhatIfCommand(), newSimulateCommand(), newConfigCommand(), newVersionCommand(),
 	)
 	return root

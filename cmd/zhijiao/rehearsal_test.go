@@ -14,8 +14,8 @@ import (
 	"zhijiao/devices"
 )
 
-// evidence is by which kinds of alert a kind of violation is told. A kind that the platform cannot tell yet is not in it.
-var evidence = map[string][]string{
+// toldBy is by which kinds of alert a kind of violation is told. A kind that the platform cannot tell yet is not in it.
+var toldBy = map[string][]string{
 	"left_zone":      {"left_zone", "check_unanswered"}, // a phone that is asked and does not answer
 	"entered_zone":   {"entered_zone", "check_unanswered"},
 	"passed_through": {"passed_through", "entered_zone"},
@@ -82,7 +82,7 @@ func outagesOf(t testing.TB, app *App) []areaAway {
 
 // tells reports whether an alert is about a misdeed: of the right kind and person, and there while it went on.
 func tells(a *alerted, m *simulate.Truth) bool {
-	return (a.Person == m.Person || slices.Contains(m.With, serialOf(a.Person))) && slices.Contains(evidence[m.Kind], a.Kind) &&
+	return (a.Person == m.Person || slices.Contains(m.With, serialOf(a.Person))) && slices.Contains(toldBy[m.Kind], a.Kind) &&
 		!a.At.After(m.Until.Add(15*time.Minute)) && a.Until.After(m.From.Add(-15*time.Minute))
 }
 
@@ -111,7 +111,7 @@ func hold(t testing.TB, w *simulate.World, truth []simulate.Truth, raised []aler
 	visible, told, beyond := 0, 0, map[string]int{}
 	for i := range truth {
 		m := &truth[i]
-		if evidence[m.Kind] == nil {
+		if toldBy[m.Kind] == nil {
 			beyond[m.Kind]++
 			continue
 		}

@@ -133,3 +133,21 @@ func officerOf(ctx context.Context, q devices.Querier, login string) (id.Officer
 	}
 	return officer, nil
 }
+
+// subjectNumbered is the subject with a local number.
+func subjectNumbered(ctx context.Context, q devices.Querier, no string) (s id.Subject, err error) {
+	err = q.QueryRow(ctx, "SELECT subject_id FROM subject WHERE local_no = $1", no).Scan(&s)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, fmt.Errorf("there is no subject %q", no)
+	}
+	return s, err
+}
+
+// keepCertificate has an account prove itself by the key of a client certificate.
+func keepCertificate(ctx context.Context, pool *pgxpool.Pool, login string, key []byte, label string) error {
+	tag, err := pool.Exec(ctx, `INSERT INTO account_certificate (account_id, key_sha256, label) SELECT account_id, $2, $3 FROM account WHERE name = $1`, login, key, label)
+	if err == nil && tag.RowsAffected() == 0 {
+		return fmt.Errorf("there is no account %q", login)
+	}
+	return err
+}

@@ -10,20 +10,23 @@ import (
 
 // Config is every setting with its type.
 type Config struct {
-	DataDir  string
-	KeysFile string
-	Audit    Audit
-	Database Database
-	HTTP     Listener
-	MQTT     Listener
-	JT808    JT808
-	OsmAnd   OsmAnd
-	Enrol    Listener // empty Listen: none
-	ClientCA string   // of devices that speak MQTT
-	Broker   Broker
-	History  History
-	Ingest   Ingest
-	Log      Log
+	DataDir      string
+	KeysFile     string
+	Suite        string // of a keys file that is made
+	EvidenceFont string
+	UKeyCA       string // of client certificates at the console
+	Audit        Audit
+	Database     Database
+	HTTP         Listener
+	MQTT         Listener
+	JT808        JT808
+	OsmAnd       OsmAnd
+	Enrol        Listener // empty Listen: none
+	ClientCA     string   // of devices that speak MQTT
+	Broker       Broker
+	History      History
+	Ingest       Ingest
+	Log          Log
 
 	SourcesLimit int // minutes
 }
@@ -160,6 +163,9 @@ func Keys() []Key {
 	return []Key{
 		{"data_dir", "data", "Folder of everything this program keeps: the private PostgreSQL, the embedded broker's store, the keys.", text(func(c *Config) *string { return &c.DataDir })},
 		{"keys_file", "", "File with the keys that protect personal data, credentials and quarantined payloads, mode 0600; made when missing. Empty: `keys` in data_dir. Keep a copy elsewhere: without it they cannot be read.", text(func(c *Config) *string { return &c.KeysFile })},
+		{"crypto.suite", "international", "Algorithms of a keys file that is made: international (AES-256-GCM, HMAC-SHA-256, Ed25519) or sm (SM4-GCM, HMAC-SM3, SM2). A file that is there says itself; `zhijiao keys add` changes it.", oneOf(func(c *Config) *string { return &c.Suite }, "international", "sm")},
+		{"http.client_ca_file", "", "Certificate authority of client certificates (UKey) that people may log in with beside their password (PEM). Needs http.tls_cert. Empty: none are asked for.", text(func(c *Config) *string { return &c.UKeyCA })},
+		{"evidence.font", "", "TrueType font with Chinese for reports of evidence. Empty: one of fonts-droid-fallback.", text(func(c *Config) *string { return &c.EvidenceFont })},
 		{"audit.anchor_file", "", "File to which every seal of the audit is also written, best on another machine's disk: what the database says is compared with it. Empty: `audit-anchor` in data_dir.", text(func(c *Config) *string { return &c.Audit.AnchorFile })},
 		{"database_url", "", "Address of PostgreSQL 14 or newer with PostGIS (postgres://…). Empty: `up` runs a private one in data_dir.", text(func(c *Config) *string { return &c.Database.URL })},
 		{"database.account", "", "Account of the machine that runs the private PostgreSQL when the program is started by root. Empty: postgres, else nobody.", text(func(c *Config) *string { return &c.Database.Account })},
