@@ -2,10 +2,13 @@ package broker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,7 +74,14 @@ func (b *Broker) catchUp(ctx context.Context) error {
 const (
 	gateSubject = "zhijiao.gate" // nodes ask each other on it; no client may publish or subscribe there
 	gateAnswer  = 500 * time.Millisecond
+	gateSettle  = 250 * time.Millisecond // for so long all must have said so: a leader's choice is with the others by then
 )
+
+// gateReply is what a node that knows every partition's reader answers.
+type gateReply struct {
+	Node  string `json:"node"`
+	Begun []int  `json:"begun"` // partitions whose consumer has begun, as far as it knows
+}
 
 // answer tells other nodes whether every partition has its reader as far as this one knows. The connection ends with the server.
 func (b *Broker) answer() error {
@@ -85,7 +95,11 @@ func (b *Broker) answer() error {
 	b.inside = conn
 	_, err = conn.Subscribe(gateSubject, func(m *nats.Msg) {
 		if b.gate.here.Load() {
-			_ = m.Respond([]byte(b.opts.Cluster.Node)) // no answer is an answer
+			doc, err := json.Marshal(gateReply{b.opts.Cluster.Node, slices.Collect(maps.Keys(*b.gate.begun.Load()))})
+			if err != nil {
+				panic(err) // there is nothing in it that cannot be written
+			}
+			_ = m.Respond(doc) // no answer is an answer
 		}
 	})
 	if err != nil {
@@ -94,8 +108,8 @@ func (b *Broker) answer() error {
 	return conn.Flush()
 }
 
-// everywhere is nil when every node that is there knows every partition's reader. Each keeps what it is given only if it knows somebody
-// who reads it, and any of them may have to answer for it alone with one other.
+// everywhere is nil when every node that is there knows every partition's reader, and one of them that it has begun. Each keeps what it is
+// given only if it knows somebody who reads it, and any of them may have to answer for it alone with one other.
 func (b *Broker) everywhere() error {
 	if b.opts.Cluster == nil {
 		return nil
@@ -123,12 +137,23 @@ func (b *Broker) everywhere() error {
 	if err := b.inside.PublishRequest(gateSubject, inbox, nil); err != nil {
 		return fmt.Errorf("broker: ask other nodes: %w", err)
 	}
+	begun := partitions{}
 	for end := time.Now().Add(gateAnswer); len(want) > 0; {
 		m, err := answers.NextMsg(time.Until(end))
 		if err != nil {
 			return fmt.Errorf("broker: %d nodes do not know every partition's reader yet", len(want))
 		}
-		delete(want, string(m.Data))
+		var reply gateReply
+		if err := json.Unmarshal(m.Data, &reply); err != nil {
+			return fmt.Errorf("broker: read another node's answer: %w", err)
+		}
+		delete(want, reply.Node)
+		for _, k := range reply.Begun {
+			begun[k] = true
+		}
+	}
+	if n := b.opts.Partitions - len(begun); n > 0 {
+		return fmt.Errorf("broker: the readers of %d partitions have not begun", n)
 	}
 	return nil
 }

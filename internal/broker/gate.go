@@ -24,7 +24,8 @@ const (
 type gate struct {
 	b      *Broker
 	isOpen atomic.Bool
-	here   atomic.Bool // every partition has its consumer as far as this node knows
+	here   atomic.Bool                // every partition has its consumer as far as this node knows
+	begun  atomic.Pointer[partitions] // whose consumers have begun, as far as this node knows
 	wake   chan struct{}
 	done   chan struct{}
 	once   sync.Once
@@ -50,6 +51,7 @@ func (g *gate) run(stop <-chan struct{}) {
 	defer close(g.done)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var agreed time.Time // since when all nodes say so
 	for {
 		select {
 		case <-stop:
@@ -57,12 +59,19 @@ func (g *gate) run(stop <-chan struct{}) {
 		case <-g.wake:
 		case <-timer.C:
 		}
-		missing, err := g.missing()
+		missing, begun, err := g.missing()
 		now := err == nil && len(missing) == 0
+		g.begun.Store(&begun)
 		g.here.Store(now)
-		if now && !g.isOpen.Load() {
-			err = g.b.everywhere()
-			now = err == nil
+		if !now {
+			agreed = time.Time{}
+		} else if !g.isOpen.Load() && g.b.opts.Cluster != nil {
+			if err = g.b.everywhere(); err != nil {
+				agreed = time.Time{}
+			} else if agreed.IsZero() {
+				agreed = time.Now()
+			}
+			now = !agreed.IsZero() && time.Since(agreed) >= gateSettle
 		}
 		if was := g.isOpen.Swap(now); was != now {
 			if now {
@@ -80,16 +89,25 @@ func (g *gate) run(stop <-chan struct{}) {
 	}
 }
 
-// missing are the partitions without a durable consumer.
-func (g *gate) missing() ([]int, error) {
+// partitions is a set of them.
+type partitions map[int]bool
+
+// missing are the partitions without a durable consumer; begun those whose consumer is known to have begun. In a cluster a consumer is there
+// before it has a leader, and only the leader chooses where it begins: behind all that is in the stream then (MQTT's are created with
+// DeliverNew). What was published between would be kept, and given to nobody. A leader that somebody reads from has chosen, and so has one
+// that ever delivered.
+func (g *gate) missing() (missing []int, begun partitions, err error) {
 	consumers, err := g.b.consumers()
-	var missing []int
+	begun = partitions{}
 	for k := range g.b.opts.Partitions {
-		if _, read := consumers[k]; !read {
+		c, read := consumers[k]
+		if !read {
 			missing = append(missing, k)
+		} else if c.PushBound || c.Delivered.Consumer > 0 {
+			begun[k] = true
 		}
 	}
-	return missing, err
+	return missing, begun, err
 }
 
 // consumers are the durable consumers of our partitions, as the server has them.
