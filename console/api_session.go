@@ -152,10 +152,20 @@ func (s *Server) secondFactor(r *request, c *candidate, code string) (factor str
 
 // enter opens the session of somebody who proved who they are, under a new token: what a browser brought along ends (session fixation).
 func (s *Server) enter(w http.ResponseWriter, r *request, c candidate, name, factor string, step int64, rehash string) error {
+	v, err := s.enterBy(w, r, c, name, factor, step, rehash)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, s.meOf(v))
+	return nil
+}
+
+// enterBy is enter that leaves the answer to its caller.
+func (s *Server) enterBy(w http.ResponseWriter, r *request, c candidate, name, factor string, step int64, rehash string) (session, error) {
 	earlier, _ := s.tokenHash(r.Request)
 	token, err := s.openSession(r.Context(), c, name, r.client(), factor, step, earlier, rehash)
 	if err != nil {
-		return err
+		return session{}, err
 	}
 	if earlier != nil {
 		s.hub.dropSession(earlier)
@@ -163,11 +173,10 @@ func (s *Server) enter(w http.ResponseWriter, r *request, c candidate, name, fac
 	s.limiter.clear(r.client())
 	v, err := s.session(r.Context(), sumOf(token), false)
 	if err != nil {
-		return err
+		return session{}, err
 	}
 	s.setCookie(w, token, int(sessionMost.Seconds()))
-	writeJSON(w, http.StatusOK, s.meOf(v))
-	return nil
+	return v, nil
 }
 
 var errRefused = errors.New("login refused")

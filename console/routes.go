@@ -66,6 +66,10 @@ func (rt route) changes() bool { return rt.method != http.MethodGet }
 func (s *Server) routes() []route {
 	return []route{
 		{"POST", "/api/login", anyone, (*Server).login, 0},
+		{"GET", "/api/login", anyone, (*Server).loginWays, 0},
+		{"GET", "/api/sso", anyone, (*Server).ssoLogin, 0},
+		{"GET", "/api/sso/again", loggedIn, (*Server).ssoAgain, unproven},
+		{"GET", "/api/sso/callback", anyone, (*Server).ssoCallback, 0},
 		{"POST", "/api/logout", loggedIn, (*Server).logout, quiet | unproven}, // of a wall nobody touched as well
 		{"GET", "/api/me", loggedIn, (*Server).me, quiet | unproven},
 		{"POST", "/api/me/step-up", loggedIn, (*Server).stepUp, unproven},

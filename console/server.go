@@ -44,6 +44,7 @@ type Options struct {
 	AuditKeys    []crypto.Public // that seals of the ledger are verified with
 	EvidenceFont string          // TrueType file for reports; empty: one that is found
 	AuditAnchor  string          // file with copies of the seals
+	SingleSignOn *SingleSignOn   // nil: none
 	// RemoteMetrics lets /metrics be read from other machines; else from this one alone. It holds no personal data.
 	RemoteMetrics bool
 	// Starting reports true until the program has started whole.

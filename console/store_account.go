@@ -124,3 +124,42 @@ func (s *Server) displayNames(ctx context.Context, q querier, ids []int64) (map[
 	_, err = pgx.ForEachRow(rows, []any{&account, &name}, func() error { out[account] = name; return nil })
 	return out, err
 }
+
+// JoinCertificate has an account prove itself by the key of a client certificate, named by the SHA-256 of its public key.
+func JoinCertificate(ctx context.Context, pool *pgxpool.Pool, at time.Time, login string, key []byte, label string) error {
+	return join(ctx, pool, at, login, "account.certificate_added", `INSERT INTO account_certificate (account_id, key_sha256, label) SELECT account_id, $2, $3 FROM account WHERE name = $1 RETURNING account_id`, key, label)
+}
+
+// JoinSingleSignOn has an account log in as who it is at the site's identity provider (SingleSignOnKey); nil ends that.
+func JoinSingleSignOn(ctx context.Context, pool *pgxpool.Pool, at time.Time, login string, key *string) error {
+	kind := "account.single_sign_on_set"
+	if key == nil {
+		kind = "account.single_sign_on_ended"
+	}
+	return join(ctx, pool, at, login, kind, "UPDATE account SET single_sign_on = $2 WHERE name = $1 RETURNING account_id", key)
+}
+
+// join changes how an account proves itself, and writes that down.
+func join(ctx context.Context, pool *pgxpool.Pool, at time.Time, login, kind, sql string, args ...any) error {
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		var account, org int64
+		if err := tx.QueryRow(ctx, sql, append([]any{login}, args...)...).Scan(&account); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, "SELECT org_id FROM account WHERE account_id = $1", account).Scan(&org); err != nil {
+			return err
+		}
+		return ledger.Append(ctx, tx, ledger.Entry{At: at, Kind: kind, Org: id.Org(org), Entity: "account", EntityID: account, Version: 1})
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("there is no account %q", login)
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "23505" {
+		return errors.New("another account proves itself by that already")
+	}
+	if err != nil {
+		return fmt.Errorf("change how %s logs in: %w", login, err)
+	}
+	return nil
+}

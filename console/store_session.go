@@ -43,6 +43,19 @@ func (s *Server) candidate(ctx context.Context, name string) (candidate, error) 
 	return c, nil
 }
 
+// candidateOf is candidate for who somebody is at the site's identity provider.
+func (s *Server) candidateOf(ctx context.Context, key string) (c candidate, name string, err error) {
+	err = s.Pool.QueryRow(ctx, "SELECT name FROM account WHERE single_sign_on = $1 AND disabled_at IS NULL", key).Scan(&name)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return c, "", errNoAccount
+	}
+	if err != nil {
+		return c, "", fmt.Errorf("read an account: %w", err)
+	}
+	c, err = s.candidate(ctx, name)
+	return c, name, err
+}
+
 // Failed logins (等保 8.1.4.1 b). Five from one address lock that account for that address alone, so that nobody locks
 // another out. Guesses spread over many addresses lock the account for addresses it never was opened from.
 const (

@@ -420,10 +420,16 @@ func checked(ctx context.Context, tx pgx.Tx, c *catalogue, tables []string) erro
 
 // beyond moves sequences beyond the numbers that came.
 func beyond(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `SELECT s.relname::text, c.relname::text, a.attname::text FROM pg_class s JOIN pg_attribute a ON a.attname = CASE WHEN s.relname LIKE '%\_seq' THEN a.attname ELSE s.relname END
-			JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p') AND c.relnamespace = s.relnamespace
-			LEFT JOIN pg_depend d ON d.objid = s.oid AND d.refobjid = c.oid AND d.refobjsubid = a.attnum AND d.deptype IN ('i', 'a')
-		WHERE s.relkind = 'S' AND s.relnamespace = current_schema()::regnamespace AND (d.objid IS NOT NULL OR s.relname NOT LIKE '%\_seq') AND NOT c.relispartition AND a.attnum > 0`)
+	// A sequence belongs to its column, or is named for the columns that share it.
+	rows, err := tx.Query(ctx, `WITH s AS (SELECT oid, relname, relnamespace FROM pg_class WHERE relkind = 'S' AND relnamespace = current_schema()::regnamespace)
+		SELECT s.relname::text, c.relname::text, a.attname::text FROM s
+			JOIN pg_depend d ON d.objid = s.oid AND d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('i', 'a')
+			JOIN pg_class c ON c.oid = d.refobjid JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+		UNION
+		SELECT s.relname::text, c.relname::text, a.attname::text FROM s
+			JOIN pg_attribute a ON a.attname = s.relname AND a.attnum > 0 AND NOT a.attisdropped
+			JOIN pg_class c ON c.oid = a.attrelid AND c.relnamespace = s.relnamespace WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+		ORDER BY 1, 2`)
 	if err != nil {
 		return fmt.Errorf("read sequences: %w", err)
 	}

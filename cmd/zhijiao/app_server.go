@@ -213,8 +213,13 @@ func (a *App) startConsole(ctx context.Context) error {
 		return err
 	}
 	a.stops.push("connections of readers", func(context.Context) error { reads.Close(); return nil })
+	sso, err := a.singleSignOn()
+	if err != nil {
+		return err
+	}
 	server, err := console.New(console.Options{
-		Pool: a.pool, Reads: reads, Keys: a.keys, AuditKeys: a.keys.Publics(crypto.AuditSeal), AuditAnchor: a.cfg.AuditAnchor(), EvidenceFont: a.cfg.EvidenceFont, Clock: a.clock, Listener: a.listener, Supervision: a.supervision, Alerts: a.alerts, Zones: a.zones,
+		SingleSignOn: sso,
+		Pool:         a.pool, Reads: reads, Keys: a.keys, AuditKeys: a.keys.Publics(crypto.AuditSeal), AuditAnchor: a.cfg.AuditAnchor(), EvidenceFont: a.cfg.EvidenceFont, Clock: a.clock, Listener: a.listener, Supervision: a.supervision, Alerts: a.alerts, Zones: a.zones,
 		Log: a.log, Registerer: a.registry, Gatherer: a.registry, Health: a.health.list(a.gateways()...), Secure: tlsConfig != nil,
 		Version: version, Mode: a.mode, Starting: func() bool { return !a.ready.Load() },
 	})
@@ -251,6 +256,19 @@ func (a *App) startConsole(ctx context.Context) error {
 	})
 	a.log.Info("the console listens", "page", a.page)
 	return nil
+}
+
+// singleSignOn is the site's identity provider; nil: none.
+func (a *App) singleSignOn() (*console.SingleSignOn, error) {
+	o := a.cfg.SingleSignOn
+	if o.Issuer == "" {
+		return nil, nil
+	}
+	secret, err := o.Secret()
+	if err != nil {
+		return nil, err
+	}
+	return &console.SingleSignOn{Name: o.Name, Issuer: o.Issuer, ClientID: o.ClientID, Secret: secret, Redirect: o.Redirect}, nil
 }
 
 // readConns is how many connections requests read over, beside those that everything else works with.

@@ -23,7 +23,7 @@ var loginName = regexp.MustCompile(`\A[a-z0-9][a-z0-9._-]{1,62}\z`)
 
 func newOfficerCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "officer", Short: "People who work with the platform", Args: cobra.NoArgs}
-	cmd.AddCommand(newOfficerAddCommand(), newOfficerCertificateCommand())
+	cmd.AddCommand(newOfficerAddCommand(), newOfficerCertificateCommand(), newOfficerSingleSignOnCommand())
 	return cmd
 }
 

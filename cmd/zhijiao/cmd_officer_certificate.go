@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
+
+	"zhijiao/console"
 )
 
 func newOfficerCertificateCommand() *cobra.Command {
@@ -40,10 +42,15 @@ http.client_ca_file; the key counts, so that a certificate that is renewed for t
 			}
 			key := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 			return currentDatabase(cmd.Context(), cfg, log, func(ctx context.Context, pool *pgxpool.Pool) error {
-				if err := keepCertificate(ctx, pool, login, key[:], cert.SerialNumber.String()); err != nil {
+				c, closeClock, err := openClock(ctx, pool, log)
+				if err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s logs in with the key of certificate %s, valid until %s\n", login, cert.SerialNumber, cert.NotAfter.Format("2006-01-02"))
+				defer closeClock()
+				if err := console.JoinCertificate(ctx, pool, c.Now(), login, key[:], cert.SerialNumber.String()); err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s logs in with the key of certificate %s, valid until %s\n", login, cert.SerialNumber, cert.NotAfter.Format("2006-01-02"))
 				return err
 			})
 		},

@@ -142,12 +142,3 @@ func subjectNumbered(ctx context.Context, q devices.Querier, no string) (s id.Su
 	}
 	return s, err
 }
-
-// keepCertificate has an account prove itself by the key of a client certificate.
-func keepCertificate(ctx context.Context, pool *pgxpool.Pool, login string, key []byte, label string) error {
-	tag, err := pool.Exec(ctx, `INSERT INTO account_certificate (account_id, key_sha256, label) SELECT account_id, $2, $3 FROM account WHERE name = $1`, login, key, label)
-	if err == nil && tag.RowsAffected() == 0 {
-		return fmt.Errorf("there is no account %q", login)
-	}
-	return err
-}

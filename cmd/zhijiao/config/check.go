@@ -24,6 +24,7 @@ func (c *Config) check() error {
 		c.JT808.check(),
 		c.Enrol.checkWhereSet("enrol", "devices' secrets would cross the network readable"),
 		c.OsmAnd.check(),
+		c.SingleSignOn.check(),
 		c.Database.check(),
 		c.Broker.check(),
 	}
@@ -170,6 +171,36 @@ func (b Broker) check() error {
 
 // Password reads the password of our own sessions; empty when none is configured.
 func (b Broker) Password() (string, error) { return secretIn("broker.password_file", b.PasswordFile) }
+
+// check refuses a provider that is half configured, or whose answers others could write.
+func (o SingleSignOn) check() error {
+	if o.Issuer == "" {
+		return nil
+	}
+	errs := []error{}
+	for key, value := range map[string]string{"oidc.issuer": o.Issuer, "oidc.redirect_url": o.Redirect} {
+		u, err := url.Parse(value)
+		if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && IsLoopback(u.Hostname())) {
+			errs = append(errs, fmt.Errorf("%s: %q is no https address", key, value))
+		}
+	}
+	if u, err := url.Parse(o.Redirect); err == nil && u.Path != "/api/sso/callback" {
+		errs = append(errs, fmt.Errorf("oidc.redirect_url: its path is not /api/sso/callback"))
+	}
+	if o.ClientID == "" || o.SecretFile == "" {
+		errs = append(errs, errors.New("oidc.issuer needs oidc.client_id and oidc.client_secret_file"))
+	}
+	if o.SecretFile != "" {
+		_, err := o.Secret()
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// Secret reads what the provider gave us.
+func (o SingleSignOn) Secret() (string, error) {
+	return secretIn("oidc.client_secret_file", o.SecretFile)
+}
 
 // ForwardToken reads the token of a Traccar server; empty where none is configured.
 func (o OsmAnd) ForwardToken() (string, error) {

@@ -15,6 +15,7 @@ type Config struct {
 	Suite        string // of a keys file that is made
 	EvidenceFont string
 	UKeyCA       string // of client certificates at the console
+	SingleSignOn SingleSignOn
 	Audit        Audit
 	Database     Database
 	HTTP         Listener
@@ -36,6 +37,15 @@ type Database struct {
 	URL     string // empty: up runs a private one
 	Account string
 	Pool    int
+}
+
+// SingleSignOn is the site's identity provider (OpenID Connect).
+type SingleSignOn struct {
+	Issuer     string // empty: none
+	ClientID   string
+	SecretFile string
+	Redirect   string
+	Name       string
 }
 
 // Listener is an address and what protects it.
@@ -165,6 +175,11 @@ func Keys() []Key {
 		{"keys_file", "", "File with the keys that protect personal data, credentials and quarantined payloads, mode 0600; made when missing. Empty: `keys` in data_dir. Keep a copy elsewhere: without it they cannot be read.", text(func(c *Config) *string { return &c.KeysFile })},
 		{"crypto.suite", "international", "Algorithms of a keys file that is made: international (AES-256-GCM, HMAC-SHA-256, Ed25519) or sm (SM4-GCM, HMAC-SM3, SM2). A file that is there says itself; `zhijiao keys add` changes it.", oneOf(func(c *Config) *string { return &c.Suite }, "international", "sm")},
 		{"http.client_ca_file", "", "Certificate authority of client certificates (UKey) that people may log in with beside their password (PEM). Needs http.tls_cert. Empty: none are asked for.", text(func(c *Config) *string { return &c.UKeyCA })},
+		{"oidc.issuer", "", "Issuer of the site's single sign-on (OpenID Connect; https). Empty: none. Accounts are joined with `zhijiao officer single-sign-on`.", text(func(c *Config) *string { return &c.SingleSignOn.Issuer })},
+		{"oidc.client_id", "", "What the console is called there.", text(func(c *Config) *string { return &c.SingleSignOn.ClientID })},
+		{"oidc.client_secret_file", "", "File with the secret it was given there, not readable by others.", text(func(c *Config) *string { return &c.SingleSignOn.SecretFile })},
+		{"oidc.redirect_url", "", "Address of /api/sso/callback as browsers reach it, such as https://zhijiao.example.gov.cn/api/sso/callback.", text(func(c *Config) *string { return &c.SingleSignOn.Redirect })},
+		{"oidc.name", "统一身份认证", "What the button says.", text(func(c *Config) *string { return &c.SingleSignOn.Name })},
 		{"evidence.font", "", "TrueType font with Chinese for reports of evidence. Empty: one of fonts-droid-fallback.", text(func(c *Config) *string { return &c.EvidenceFont })},
 		{"audit.anchor_file", "", "File to which every seal of the audit is also written, best on another machine's disk: what the database says is compared with it. Empty: `audit-anchor` in data_dir.", text(func(c *Config) *string { return &c.Audit.AnchorFile })},
 		{"database_url", "", "Address of PostgreSQL 14 or newer with PostGIS (postgres://…). Empty: `up` runs a private one in data_dir.", text(func(c *Config) *string { return &c.Database.URL })},
