@@ -51,7 +51,7 @@ router.beforeEach(async (to) => {
     there = session.me !== null; // unreachable: the login page says so when it is used
   }
   if (!there && !to.meta.open) return { name: 'login', query: to.fullPath === '/' ? {} : { next: to.fullPath } };
-  if (there && to.name === 'login') return { name: 'wall' };
+  if (there && to.name === 'login' && to.query.sso === undefined) return { name: 'wall' };
   if (there && session.unproven && to.name !== 'me') return { name: 'me' };
   return true;
 });

@@ -83,6 +83,7 @@ export interface AlertFilter {
 
 export const api = {
   login: (name: string, password: string, code = '') => post<Me>('/api/login', { name, password, code }),
+  loginWays: () => get<{ single_sign_on: string }>('/api/login'),
   stepUp: (body: { password?: string; code?: string }) => post<void>('/api/me/step-up', body),
   changePassword: (old: string, fresh: string) => put<Me>('/api/me/password', { old, new: fresh }),
   offerTOTP: () => post<{ secret: string; uri: string; picture: string; offer: string }>('/api/me/totp'),

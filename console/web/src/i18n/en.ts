@@ -9,6 +9,8 @@ const en: typeof zh = {
     lead: 'Supervision in community correction', showPassword: 'Show password', hidePassword: 'Hide password',
     purpose: 'For authorised staff only. Every act is recorded.', expiredTitle: 'Your session has ended', expiredText: 'Please log in again. What you typed on the page is still there.', toWall: 'Back to the wall',
     caps: 'Caps Lock is on', code: 'One-time code', codeHint: 'The six digits of the authenticator on your phone.',
+    proved: 'It is you. Close this page and go on where you were.', sso_unknown: 'The single sign-on knows you, and no account here is joined with you. Ask the security administrator.', sso_expired: 'That login took too long: begin again.',
+    sso_unreachable: 'The single sign-on cannot be reached. Try again later, or use your account and password here.', sso_too_many: 'Too many tries. Wait a little.', sso_refused: 'The single sign-on did not say that it is you.',
   },
   error: {
     bad_login: 'Account or password is not right.', too_many: 'Too many attempts. Try again in {n} seconds.', too_many_plain: 'Too many attempts. Try again later.', account_disabled: 'This account is disabled. Ask the system administrator.',
@@ -169,7 +171,7 @@ const en: typeof zh = {
   },
   keys: { title: 'Keys', updown: 'Previous / next', enter: 'Open', digits: 'The act with that number', esc: 'Back / close', help: 'Show this', done: 'Close' },
   orgKind: { province_department: 'Provincial department', province_agency: 'Provincial agency', county_department: 'County bureau', county_agency: 'County agency', squadron: 'Squadron', judicial_office: 'Judicial office', social_organisation: 'Social organisation' },
-  stepUp: { title: 'Prove once more who you are', why: 'This changes somebody’s rights or takes data out of the house. What you typed stays.', go: 'Confirm', wrong: 'That is not right.' },
+  stepUp: { elsewhere: 'Prove it at the single sign-on (a new page)', did: 'I have', title: 'Prove once more who you are', why: 'This changes somebody’s rights or takes data out of the house. What you typed stays.', go: 'Confirm', wrong: 'That is not right.' },
   me: {
     title: 'My account', mustChange: 'Change your password first: it is too old, or somebody else set it.', mustProve: 'The policy here asks for a second factor. Set up one-time codes first.',
     factor: 'One-time codes', factorThere: 'Set up. You use the six digits of your phone to log in and for acts that matter.', factorHint: 'Scan a code with an authenticator on your phone; to log in you type its six digits besides the password.', factorBegin: 'Set up', factorReplace: 'Replace', factorConfirm: 'Confirm',

@@ -7,6 +7,8 @@ export default {
     lead: '社区矫正对象监管平台', showPassword: '显示密码', hidePassword: '隐藏密码',
     purpose: '仅限授权工作人员使用，操作全程留痕。', expiredTitle: '登录已过期', expiredText: '请重新登录。页面上已填写的内容不会丢失。', toWall: '返回大屏',
     caps: '大写锁定已打开', code: '动态口令', codeHint: '请输入手机身份验证器上的六位数字。',
+    proved: '身份已确认。可以关闭本页，回到刚才的页面继续。', sso_unknown: '统一身份认证已通过，但本系统中没有与之关联的账号。请联系安全管理员。', sso_expired: '本次登录请求已过期，请重新登录。',
+    sso_unreachable: '暂时无法连接统一身份认证，请稍后再试，或使用本系统的账号密码。', sso_too_many: '尝试次数过多，请稍后再试。', sso_refused: '统一身份认证没有确认您的身份。',
   },
   error: {
     bad_login: '账号或密码不正确。', too_many: '尝试次数过多，请 {n} 秒后再试。', too_many_plain: '尝试次数过多，请稍后再试。', account_disabled: '此账号已停用，请联系系统管理员。',
@@ -167,7 +169,7 @@ export default {
   },
   keys: { title: '按键', updown: '上一条 / 下一条', enter: '打开', digits: '对应编号的操作', esc: '返回 / 关闭', help: '显示本说明', done: '知道了' },
   orgKind: { province_department: '省司法厅', province_agency: '省社区矫正机构', county_department: '市司法局', county_agency: '市社区矫正机构', squadron: '中队', judicial_office: '司法所', social_organisation: '社会组织' },
-  stepUp: { title: '再次确认身份', why: '此操作影响他人权利或者涉及数据外发，请再次确认是您本人。填写的内容不会丢失。', go: '确认', wrong: '不正确，请重试。' },
+  stepUp: { elsewhere: '前往统一身份认证确认（新页面）', did: '我已确认', title: '再次确认身份', why: '此操作影响他人权利或者涉及数据外发，请再次确认是您本人。填写的内容不会丢失。', go: '确认', wrong: '不正确，请重试。' },
   me: {
     title: '我的账号', mustChange: '请先修改密码：密码已到期，或者由他人设置。', mustProve: '按本机构安全策略，登录需要第二种身份凭据。请先设置动态口令。',
     factor: '动态口令', factorThere: '已设置。登录和重要操作时使用手机上的六位动态口令。', factorHint: '用手机上的身份验证器扫描二维码，登录时除密码外再输入六位动态口令。', factorBegin: '设置动态口令', factorReplace: '更换', factorConfirm: '确认',
