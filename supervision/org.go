@@ -21,9 +21,10 @@ type Org struct {
 	Parent    id.Org // 0 for a root
 	Kind      OrgKind
 	Name      string
-	ShortName string   // 岳口, as it stands in 李某某·岳口·0417
-	Code      string   // administrative code; empty where there is none
-	Lon, Lat  *float64 // WGS-84, for the map; nil where not known
+	ShortName string     // 岳口, as it stands in 李某某·岳口·0417
+	Code      string     // administrative code; empty where there is none
+	Lon, Lat  *float64   // WGS-84, for the map; nil where not known
+	By        id.Account // who put it; 0: a command
 }
 
 // OfficerKind decides which acts are open to an officer.
@@ -45,5 +46,6 @@ type Officer struct {
 	// CountyHead is the duty of the head of the county-level 司法行政部门, who approves electronic positioning
 	// (社区矫正法 29). It counts only in an organisation of kind CountyDepartment.
 	CountyHead   bool
-	JuvenileTeam bool // 未成年社区矫正小组 (社区矫正法 52)
+	JuvenileTeam bool       // 未成年社区矫正小组 (社区矫正法 52)
+	By           id.Account // who put it; 0: a command
 }

@@ -62,8 +62,25 @@ func (s *Store) Within(ctx context.Context, scope, org id.Org) (bool, error) {
 }
 
 // PutOrg adds an organisation, or changes the one with o.ID.
-func (s *Store) PutOrg(ctx context.Context, o Org) (id.Org, error) {
+func (s *Store) PutOrg(ctx context.Context, o Org) (id.Org, error) { return s.PutOrgWithin(ctx, 0, o) }
+
+// PutOrgWithin is PutOrg for who may only organise scope (0: everything): the organisation and what it comes under are in it, and scope itself
+// stays where it is.
+func (s *Store) PutOrgWithin(ctx context.Context, scope id.Org, o Org) (id.Org, error) {
 	err := s.change(ctx, "put an organisation", func(tx pgx.Tx, now time.Time) ([]ledger.Entry, error) {
+		if scope != 0 {
+			var there, parent, same bool
+			if err := tx.QueryRow(ctx, `SELECT $2 = 0 OR $2 IN (SELECT org_subtree($1)), $3 IN (SELECT org_subtree($1)),
+				EXISTS (SELECT FROM org WHERE org_id = $2 AND org_id = $1 AND coalesce(parent_id, 0) = $3)`, scope, o.ID, o.Parent).Scan(&there, &parent, &same); err != nil {
+				return nil, err
+			}
+			switch {
+			case !there:
+				return nil, ErrNotFound
+			case o.ID == scope && !same, !parent && !same:
+				return nil, &FieldError{"parent", Unknown, "no such organisation"}
+			}
+		}
 		args := []any{null(o.Parent), o.Kind, o.Name, o.ShortName, null(o.Code), o.Lon, o.Lat}
 		if o.ID == 0 {
 			if err := tx.QueryRow(ctx, `INSERT INTO org (parent_id, kind, name, short_name, code, lon, lat)
@@ -87,14 +104,33 @@ func (s *Store) PutOrg(ctx context.Context, o Org) (id.Org, error) {
 				return nil, ErrNotFound
 			}
 		}
-		return []ledger.Entry{{At: now, Kind: "org.put", Org: o.ID, Entity: "org", EntityID: int64(o.ID), Version: 1}}, nil
+		return []ledger.Entry{{At: now, Kind: "org.put", Org: o.ID, Entity: "org", EntityID: int64(o.ID), Version: 1,
+			Body: fmt.Appendf(nil, `{"by":%d,"parent":%d,"kind":%q}`, o.By, o.Parent, o.Kind)}}, nil
 	})
 	return o.ID, err
 }
 
 // PutOfficer adds a member of staff, or changes the one with o.ID.
 func (s *Store) PutOfficer(ctx context.Context, o Officer) (id.Officer, error) {
+	return s.PutOfficerWithin(ctx, 0, o)
+}
+
+// PutOfficerWithin is PutOfficer for who may only organise scope (0: everything): where the officer works and worked are in it.
+func (s *Store) PutOfficerWithin(ctx context.Context, scope id.Org, o Officer) (id.Officer, error) {
 	err := s.change(ctx, "put an officer", func(tx pgx.Tx, now time.Time) ([]ledger.Entry, error) {
+		if scope != 0 {
+			var there, org bool
+			if err := tx.QueryRow(ctx, `SELECT $2 = 0 OR EXISTS (SELECT FROM officer WHERE officer_id = $2 AND org_id IN (SELECT org_subtree($1))), $3 IN (SELECT org_subtree($1))`,
+				scope, o.ID, o.Org).Scan(&there, &org); err != nil {
+				return nil, err
+			}
+			switch {
+			case !there:
+				return nil, ErrNotFound
+			case !org:
+				return nil, &FieldError{"org", Unknown, "no such organisation"}
+			}
+		}
 		duty := ""
 		if o.CountyHead {
 			duty = "county_head"
@@ -110,7 +146,8 @@ func (s *Store) PutOfficer(ctx context.Context, o Officer) (id.Officer, error) {
 		if err != nil {
 			return nil, err
 		}
-		return []ledger.Entry{{At: now, Kind: "officer.put", Org: o.Org, Entity: "officer", EntityID: int64(o.ID), Version: 1}}, nil
+		return []ledger.Entry{{At: now, Kind: "officer.put", Org: o.Org, Entity: "officer", EntityID: int64(o.ID), Version: 1,
+			Body: fmt.Appendf(nil, `{"by":%d,"kind":%q,"county_head":%t,"juvenile_team":%t}`, o.By, o.Kind, o.CountyHead, o.JuvenileTeam)}}, nil
 	})
 	return o.ID, err
 }

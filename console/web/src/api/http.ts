@@ -1,6 +1,6 @@
 // One way to the server: JSON both ways, the session in a cookie, the token against forged requests in a header.
 
-import type { Access, Accounts, Assessment, AuditReport, AuditRow, Countersign, Cover, Found, Inspection, Privacy, Retention, SessionRow, Who, LawTables, Legal, Proceeding, ProceedingDetail, Task, Device, AlertDetail, AccountingRow, AlertPage, Calendar, DeviceGaps, Source, Id, Me, Schedule, Snapshot, Summary, Track, Outage } from './types';
+import type { Access, Accounts, Assessment, AuditReport, AuditRow, Countersign, Cover, Found, Inspection, Privacy, Retention, SessionRow, Who, LawTables, Legal, Officer, Organisation, OrgNode, Proceeding, ProceedingDetail, Task, Device, AlertDetail, AccountingRow, AlertPage, Calendar, DeviceGaps, Source, Id, Me, Schedule, Snapshot, Summary, Track, Outage } from './types';
 
 /** What went wrong, in words the catalogues know. status 0: the server was not reached. */
 export class ApiError extends Error {
@@ -137,6 +137,9 @@ export const api = {
   schedules: () => get<{ schedules: Schedule[] }>('/api/schedules'),
   legal: (subject: Id) => get<Legal>(`/api/subjects/${subject}/legal`),
   record: (subject: Id, what: string, body: Record<string, unknown>) => post<Legal>(`/api/subjects/${subject}/${what}`, body),
+  organisation: () => get<Organisation>('/api/organisation'),
+  putOrg: (o: OrgNode) => post<Organisation>('/api/orgs', o),
+  putOfficer: (o: Officer) => post<Organisation>('/api/officers', o),
   periods: () => get<LawTables>('/api/periods'),
   proceedings: () => get<{ proceedings: Proceeding[]; tasks: Task[] }>('/api/proceedings'),
   proceeding: (id: Id) => get<ProceedingDetail>(`/api/proceedings/${id}`),

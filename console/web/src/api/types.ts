@@ -334,10 +334,36 @@ export interface Task {
 
 /** What forms need: the rule table, the texts of notices, staff, and where somebody may be allowed to go. */
 export interface LawTables {
-  periods: { code: string; title: string; title_en: string; amount: number[]; unit: string; citation: string; evidence: string; from: Instant; until: Instant | null }[];
+  periods: { code: string; title: string; title_en: string; amount: number[]; unit: string; first_day: boolean; roll: boolean; inclusive: boolean; citation: string; evidence: string; from: Instant; until: Instant | null }[];
   notices: { id: Id; code: string; version: number; body: string }[];
   officers: { id: Id; name: string; kind: string }[];
   zones: { id: Id; name: string; kind: string }[];
+}
+
+/** A node of the organisation, as who organises it sees it. */
+export interface OrgNode {
+  id: Id;
+  parent: Id; // 0: none
+  kind: string;
+  name: string;
+  short_name: string;
+  code: string;
+  lon: number | null;
+  lat: number | null;
+}
+
+export interface Officer {
+  id: Id;
+  org: Id;
+  name: string;
+  kind: string;
+  county_head: boolean; // 县级司法行政部门负责人
+  juvenile_team: boolean; // 未成年社区矫正小组
+}
+
+export interface Organisation {
+  orgs: OrgNode[];
+  officers: Officer[];
 }
 
 /** What applies to a subject, why and until when. */

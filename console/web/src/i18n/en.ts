@@ -3,7 +3,7 @@ import type zh from './zh-CN';
 
 const en: typeof zh = {
   app: { name: 'Zhijiao', centre: 'Correction centre' },
-  nav: { wall: 'Wall', alerts: 'Alerts', law: 'Approvals', outages: 'Areas away', devices: 'Devices', calendar: 'Calendar', data: 'Accounting', privacy: 'Personal data', accounts: 'Accounts', countersigns: 'Takes two', cover: 'Cover', audit: 'Audit', logout: 'Log out', theme: 'Light or dark', language: '中文', keys: 'Keys' },
+  nav: { organisation: 'Organisation', wall: 'Wall', alerts: 'Alerts', law: 'Approvals', outages: 'Areas away', devices: 'Devices', calendar: 'Calendar', data: 'Accounting', privacy: 'Personal data', accounts: 'Accounts', countersigns: 'Takes two', cover: 'Cover', audit: 'Audit', logout: 'Log out', theme: 'Light or dark', language: '中文', keys: 'Keys' },
   login: {
     title: 'Log in', name: 'Account', password: 'Password', submit: 'Log in', submitting: 'Logging in…',
     lead: 'Supervision in community correction', showPassword: 'Show password', hidePassword: 'Hide password',
@@ -170,6 +170,19 @@ const en: typeof zh = {
     unknown_device: 'Unknown device', identity_mismatch: 'Not the device of the topic', bad_topic: 'Bad topic', sequence_conflict: 'Same number, other content (tampering?)', poison: 'Failed every attempt', rate_limited: 'Too many messages', not_permitted: 'Not permitted (another identity?)',
   },
   keys: { title: 'Keys', updown: 'Previous / next', enter: 'Open', digits: 'The act with that number', esc: 'Back / close', help: 'Show this', done: 'Close' },
+  organisation: {
+    title: 'Organisation and staff', lead: 'A justice department and a correction agency are different bodies that approve different things; delegation is recorded apart. Moving one changes who sees whose people, and is written down.', tree: 'Organisations', name: 'Name', shortName: 'Short name', kind: 'Kind', parent: 'Under', code: 'Administrative code',
+    lon: 'Longitude (WGS-84)', lat: 'Latitude (WGS-84)', changeOrg: 'Change it', newOrg: 'New organisation', newUnder: 'New one under it', newOfficer: 'New member of staff', changeOfficer: 'Change a member of staff', officer: 'Name', worksAt: 'Works at', duties: 'Duties',
+    countyHead: 'Head of the justice department', countyHeadHint: 'approves electronic positioning (Community Correction Law 29)', juvenileTeam: 'Juvenile team', juvenileTeamHint: 'may see files of minors (Community Correction Law 52, 54)', nobody: 'Nobody is recorded yet', change: 'Change', save: 'Save',
+    moving: 'What it was under sees its people no more; what it comes under does.', import: 'Many at once: zhijiao import orgs or officers FILE.csv --dry-run',
+  },
+  lawTable: {
+    title: 'Table of periods', lead: 'Every period the platform counts, where it stands written, and how sure we are. What was decided keeps the version it was decided by.', recalled: '{n} have not been compared with the text yet: do that before relying on them.', what: 'Period', amount: 'Length', counting: 'Counting', citation: 'Article', evidence: 'Evidence', since: 'Applies',
+    firstDay: 'first day counts', nextDay: 'from the day after', roll: 'rolls over days off', exclusive: 'the number itself is out', change: 'To correct one: zhijiao law set CODE --amount N --from DAY --citation TEXT --evidence statute.',
+  },
+  lawUnit: { hour: 'h', day: 'days', working_day: 'working days', month: 'months' },
+  lawEvidence: { statute: 'read in the text', secondary: 'second hand', recalled: 'to be compared', policy: 'our own rule' },
+  staffKind: { enforcement: 'enforcement officer', seconded_police: 'seconded police officer', social_worker: 'social worker', auxiliary: 'auxiliary staff' },
   orgKind: { province_department: 'Provincial department', province_agency: 'Provincial agency', county_department: 'County bureau', county_agency: 'County agency', squadron: 'Squadron', judicial_office: 'Judicial office', social_organisation: 'Social organisation' },
   stepUp: { elsewhere: 'Prove it at the single sign-on (a new page)', did: 'I have', title: 'Prove once more who you are', why: 'This changes somebody’s rights or takes data out of the house. What you typed stays.', go: 'Confirm', wrong: 'That is not right.' },
   me: {

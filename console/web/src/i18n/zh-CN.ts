@@ -1,7 +1,7 @@
 // 简体中文. The shape of this catalogue is the shape of all: en.ts is checked against it by the compiler and a test.
 export default {
   app: { name: '智矫', centre: '智慧矫正中心' },
-  nav: { wall: '大屏', alerts: '警情', law: '审批', outages: '区域中断', devices: '设备', calendar: '日历', data: '数据核对', privacy: '个人信息', accounts: '账号', countersigns: '双人复核', cover: '代班', audit: '审计', logout: '退出登录', theme: '切换明暗', language: 'English', keys: '按键说明' },
+  nav: { organisation: '机构与人员', wall: '大屏', alerts: '警情', law: '审批', outages: '区域中断', devices: '设备', calendar: '日历', data: '数据核对', privacy: '个人信息', accounts: '账号', countersigns: '双人复核', cover: '代班', audit: '审计', logout: '退出登录', theme: '切换明暗', language: 'English', keys: '按键说明' },
   login: {
     title: '登录', name: '账号', password: '密码', submit: '登录', submitting: '正在登录…',
     lead: '社区矫正对象监管平台', showPassword: '显示密码', hidePassword: '隐藏密码',
@@ -168,6 +168,19 @@ export default {
     unknown_device: '未登记的设备', identity_mismatch: '设备号与主题不符', bad_topic: '主题错误', sequence_conflict: '同一序号内容不同（疑似篡改）', poison: '多次处理失败', rate_limited: '上报过于频繁', not_permitted: '无权操作（疑似冒用身份）',
   },
   keys: { title: '按键', updown: '上一条 / 下一条', enter: '打开', digits: '对应编号的操作', esc: '返回 / 关闭', help: '显示本说明', done: '知道了' },
+  organisation: {
+    title: '机构与人员', lead: '司法行政部门和社区矫正机构是不同的机构，审批权限不同；授权（委托）另行登记。调整隶属关系会改变谁能看到谁的人员，操作留痕。', tree: '机构', name: '名称', shortName: '简称', kind: '类型', parent: '上级', code: '行政区划代码',
+    lon: '经度（WGS-84）', lat: '纬度（WGS-84）', changeOrg: '修改机构', newOrg: '新增机构', newUnder: '新增下级机构', newOfficer: '新增人员', changeOfficer: '修改人员', officer: '姓名', worksAt: '所在机构', duties: '职责',
+    countyHead: '司法行政部门负责人', countyHeadHint: '批准使用电子定位装置（社区矫正法 29）', juvenileTeam: '未成年人专门小组', juvenileTeamHint: '可以查看未成年人档案（社区矫正法 52、54）', nobody: '还没有登记人员', change: '修改', save: '保存',
+    moving: '改变上级后，原上级不再能看到其人员，新上级可以看到。', import: '批量导入：zhijiao import orgs 或 officers 文件.csv --dry-run',
+  },
+  lawTable: {
+    title: '期限规则表', lead: '系统计算的每一个期限、条文出处和核对情况。已作出的决定按其作出时的版本。', recalled: '{n} 条尚未与条文原文核对，启用前请核对。', what: '期限', amount: '长度', counting: '计算方法', citation: '条文', evidence: '依据', since: '适用时间',
+    firstDay: '首日计入', nextDay: '次日起算', roll: '遇节假日顺延', exclusive: '不含本数', change: '更正：zhijiao law set 代码 --amount 数值 --from 日期 --citation 条文 --evidence statute。',
+  },
+  lawUnit: { hour: '小时', day: '日', working_day: '个工作日', month: '个月' },
+  lawEvidence: { statute: '已核对原文', secondary: '二手资料', recalled: '待核对', policy: '本单位规定' },
+  staffKind: { enforcement: '执法人员', seconded_police: '选派民警', social_worker: '社会工作者', auxiliary: '辅助人员' },
   orgKind: { province_department: '省司法厅', province_agency: '省社区矫正机构', county_department: '市司法局', county_agency: '市社区矫正机构', squadron: '中队', judicial_office: '司法所', social_organisation: '社会组织' },
   stepUp: { elsewhere: '前往统一身份认证确认（新页面）', did: '我已确认', title: '再次确认身份', why: '此操作影响他人权利或者涉及数据外发，请再次确认是您本人。填写的内容不会丢失。', go: '确认', wrong: '不正确，请重试。' },
   me: {
