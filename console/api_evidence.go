@@ -26,6 +26,9 @@ func (s *Server) makeEvidence(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.maySeeOf(r, a.Subject); err != nil {
+		return err
+	}
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package console
 
 import (
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,7 +93,24 @@ func viewOfProceeding(p *supervision.Proceeding, labels map[id.Subject]string) p
 	return v
 }
 
-// listProceedings is what is under way, and what has to be done: the inbox.
+// hidden are those of a list whose records are not for who asks (R88).
+func (s *Server) hidden(r *request, list []id.Subject) (map[id.Subject]bool, error) {
+	minors, err := s.Supervision.Minors(r.Context(), list)
+	if err != nil {
+		return nil, err
+	}
+	var refused *supervision.LawError
+	for m := range minors {
+		if err := s.maySee(r, &supervision.Subject{ID: m, Juvenile: true}); err == nil {
+			delete(minors, m)
+		} else if !errors.As(err, &refused) {
+			return nil, err
+		}
+	}
+	return minors, nil
+}
+
+// listProceedings is what is under way, and what has to be done: the inbox. What concerns minors is in that of those who work with them.
 func (s *Server) listProceedings(w http.ResponseWriter, r *request) error {
 	labels, err := s.labels(r)
 	if err != nil {
@@ -105,10 +124,24 @@ func (s *Server) listProceedings(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	var concerned []id.Subject
+	for i := range list {
+		concerned = append(concerned, list[i].Subject)
+	}
+	for i := range tasks {
+		concerned = append(concerned, id.Subject(tasks[i].Subject.ID))
+	}
+	hidden, err := s.hidden(r, concerned)
+	if err != nil {
+		return err
+	}
 	out := []proceedingView{}
 	for i := range list {
-		out = append(out, viewOfProceeding(&list[i], labels))
+		if !hidden[list[i].Subject] {
+			out = append(out, viewOfProceeding(&list[i], labels))
+		}
 	}
+	tasks = slices.DeleteFunc(tasks, func(t taskView) bool { return hidden[id.Subject(t.Subject.ID)] })
 	writeJSON(w, http.StatusOK, map[string]any{"proceedings": out, "tasks": tasks})
 	return nil
 }
@@ -141,6 +174,9 @@ func (s *Server) showProceeding(w http.ResponseWriter, r *request, n int64) erro
 	}
 	p, steps, may, err := s.Supervision.Proceeding(r.Context(), s.Reads, r.scope(), actor, n)
 	if err != nil {
+		return err
+	}
+	if err := s.maySeeOf(r, p.Subject); err != nil {
 		return err
 	}
 	labels, err := s.labels(r)
@@ -195,6 +231,9 @@ func (s *Server) openProceeding(w http.ResponseWriter, r *request) error {
 	if _, err := s.Supervision.Subject(r.Context(), s.Reads, r.scope(), id.Subject(subject)); err != nil {
 		return err
 	}
+	if err := s.maySeeOf(r, id.Subject(subject)); err != nil {
+		return err
+	}
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
@@ -222,7 +261,11 @@ func (s *Server) takeStep(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if _, _, _, err := s.Supervision.Proceeding(r.Context(), s.Reads, r.scope(), actor, n); err != nil { // in scope?
+	p, _, _, err := s.Supervision.Proceeding(r.Context(), s.Reads, r.scope(), actor, n) // in scope?
+	if err != nil {
+		return err
+	}
+	if err := s.maySeeOf(r, p.Subject); err != nil {
 		return err
 	}
 	if err := readJSON(r, &in); err != nil {

@@ -21,6 +21,9 @@ func (s *Server) mayRecord(r *request) (id.Subject, error) {
 	if _, err := s.Supervision.Subject(r.Context(), s.Reads, r.scope(), id.Subject(n)); err != nil {
 		return 0, err
 	}
+	if err := s.maySeeOf(r, id.Subject(n)); err != nil {
+		return 0, err
+	}
 	actor, err := supervision.ActorOf(r.Context(), s.Reads, r.session.account.ID, r.client())
 	if err != nil {
 		return 0, err

@@ -423,3 +423,11 @@ func snapshotPos(t *testing.T, u *user) int64 {
 	u.get(t, "/api/snapshot", &s)
 	return s.Pos
 }
+
+// unmarshal reads JSON that must be that.
+func unmarshal(t *testing.T, doc []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(doc, into); err != nil {
+		t.Fatalf("%s: %v", doc, err)
+	}
+}

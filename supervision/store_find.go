@@ -99,6 +99,23 @@ func (s *Store) Index(ctx context.Context) (n int, err error) {
 	}
 }
 
+// Minors are those of a list who were minors, wherever they are supervised by now.
+func (s *Store) Minors(ctx context.Context, list []id.Subject) (map[id.Subject]bool, error) {
+	rows, err := s.pool.Query(ctx, "SELECT subject_id FROM subject WHERE juvenile AND subject_id = ANY ($1)", list)
+	if err != nil {
+		return nil, fmt.Errorf("read who was a minor: %w", err)
+	}
+	minors, err := pgx.CollectRows(rows, pgx.RowTo[id.Subject])
+	if err != nil {
+		return nil, fmt.Errorf("read who was a minor: %w", err)
+	}
+	out := make(map[id.Subject]bool, len(minors))
+	for _, m := range minors {
+		out[m] = true
+	}
+	return out, nil
+}
+
 // PutJuvenile records that somebody was a minor at the time of the offence, or corrects that with a reason (R88).
 func (s *Store) PutJuvenile(ctx context.Context, by id.Account, subject id.Subject, juvenile bool, note string) error {
 	if err := text("note", note); err != nil {
