@@ -203,6 +203,36 @@ func Export(ctx context.Context, pool *pgxpool.Pool, keys crypto.Provider, subje
 	return p, nil
 }
 
+// carried are the tables that may go along: those of a person, and what follow can reach from them. What says who may do what (account_role,
+// security_policy) is none of them: whoever wrote a file by hand gives nobody rights with it.
+func (c *catalogue) carried() map[string]bool {
+	out := map[string]bool{}
+	todo := append([]string{"subject", "ledger_elsewhere"}, c.bySubject...)
+	for _, ch := range children {
+		todo = append(todo, ch.table)
+	}
+	for len(todo) > 0 {
+		table := todo[0]
+		todo = todo[1:]
+		if out[table] {
+			continue
+		}
+		out[table] = true
+		for _, f := range c.refs[table] {
+			todo = append(todo, f.table)
+		}
+		for _, to := range extra[table] {
+			todo = append(todo, to)
+		}
+		for _, v := range versions {
+			if v.parent == table {
+				todo = append(todo, v.table)
+			}
+		}
+	}
+	return out
+}
+
 // numbers are the values of a column.
 func numbers(rows []map[string]any, column string) []int64 {
 	out := []int64{}
@@ -305,9 +335,10 @@ func Import(ctx context.Context, pool *pgxpool.Pool, people *supervision.Store, 
 			tables = append(tables, t)
 		}
 		slices.Sort(tables)
+		carried := c.carried()
 		for _, t := range tables {
-			if c.keys[t] == nil && !slices.Contains(c.bySubject, t) {
-				return fmt.Errorf("%w: there is no table %q", ErrFile, t)
+			if !carried[t] {
+				return fmt.Errorf("%w: %q does not go along with a person", ErrFile, t)
 			}
 			if progress != nil {
 				progress(t, len(p.Rows[t]))
@@ -372,6 +403,9 @@ func (p *Person) put(ctx context.Context, tx pgx.Tx, c *catalogue, people *super
 		}
 		if err := people.Seal(table, row); err != nil {
 			return err
+		}
+		for column, v := range blank[table] { // whoever made the file may have left it there
+			row[column] = v
 		}
 		if table == "account" {
 			row["disabled_at"] = p.Manifest.MadeAt

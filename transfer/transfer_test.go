@@ -2,6 +2,7 @@ package transfer_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -203,6 +204,43 @@ func TestAnotherInstanceRefusesItsNumbers_R105(t *testing.T) {
 	}
 	if _, err := transfer.Export(t.Context(), from, keys, 999, now); !errors.Is(err, supervision.ErrNotFound) {
 		t.Errorf("nobody: %v", err)
+	}
+}
+
+// TestAFileGivesNobodyRights_R105_R108: rows that somebody put into a file by hand, of tables that say who may do what, are refused; an account
+// that comes with a password cannot log in.
+func TestAFileGivesNobodyRights_R105_R108(t *testing.T) {
+	t.Parallel()
+	from, keys, s := somebody(t)
+	for table, row := range map[string]map[string]any{
+		"account_role": {"account_id": json.Number("1"), "role": "security_admin"}, "security_policy": {"version": json.Number("9"), "profile": "asvs", "second_factor": false},
+		"account_session": {"account_id": json.Number("1")}, "ledger": {"pos": json.Number("1")}, "law_rule": {}, "pg_authid": {}, "ledger; DROP TABLE subject": {},
+	} {
+		p, err := transfer.Export(t.Context(), from, keys, s, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Rows[table] = []map[string]any{row}
+		p.Manifest.Kinds[table] = &transfer.Kind{Rows: 1}
+		to := pgtest.Schema(t)
+		if err := transfer.Import(t.Context(), to, supervision.NewStore(to, clock.NewStepped(now), keys), p, now, false, nil); !errors.Is(err, transfer.ErrFile) {
+			t.Errorf("%s: %v", table, err)
+		}
+	}
+	p, err := transfer.Export(t.Context(), from, keys, s, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Rows["account"] = append(p.Rows["account"], map[string]any{"account_id": json.Number("900"), "name": "mallory", "org_id": p.Rows["org"][0]["org_id"], "password_hash": "$argon2id$mine",
+		"single_sign_on": "https://mine u", "created_at": now, "password_set_at": now})
+	p.Manifest.Kinds["account"] = &transfer.Kind{Rows: len(p.Rows["account"]), Shared: true}
+	to := pgtest.Schema(t)
+	if err := transfer.Import(t.Context(), to, supervision.NewStore(to, clock.NewStepped(now), keys), p, now, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	var n, can int
+	if err := to.QueryRow(t.Context(), "SELECT count(*), count(*) FILTER (WHERE password_hash <> '-' OR single_sign_on IS NOT NULL OR disabled_at IS NULL) FROM account").Scan(&n, &can); err != nil || n == 0 || can != 0 {
+		t.Errorf("of %d accounts %d can log in, %v", n, can, err)
 	}
 }
 
