@@ -502,6 +502,7 @@ func TestCommands(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	p.publishCommand(sa, devices.CommandMessage{ID: 58, Kind: "sing", At: noon})
+	mqtttest.Eventually(t, "what came before is told", func() bool { return len(p.saidOf(70)) == 1 && len(p.saidOf(71)) == 1 })
 	// Carried out once, and told until it is heard.
 	p.mu.Lock()
 	p.deaf = true
