@@ -95,6 +95,9 @@ type Alert struct {
 	OpenedAt       time.Time // since when the condition holds
 	RaisedAt       time.Time
 	DueAt          time.Time // to be taken charge of by
+	Route          []string  // who has it, one after the other (R56)
+	Step           int       // who of them has it now
+	EscalatesAt    time.Time // to the next, unless somebody takes charge of it; zero: it stays
 	ViolationState geofence.ViolationState
 	Review         bool              // from backlog: review, not siren (R36)
 	Outage         geofence.OutageID // it stands under this incident, while that goes on; 0: under none
@@ -120,6 +123,7 @@ type Body struct {
 	OpenedAt       time.Time               `json:"opened_at"`
 	RaisedAt       time.Time               `json:"raised_at"`
 	DueAt          time.Time               `json:"due_at"`
+	With           string                  `json:"with"` // who has it now: office+centre, watch, …
 	ViolationState geofence.ViolationState `json:"violation_state"`
 	Review         bool                    `json:"review,omitempty"`
 	AcknowledgedBy id.Account              `json:"acknowledged_by,omitempty"`
@@ -127,14 +131,14 @@ type Body struct {
 }
 
 func (a *Alert) body() Body {
-	return Body{a.ID, a.Violation, a.Subject, a.Org, a.Kind, a.Channel, a.Class, a.State, a.Version, a.OpenedAt, a.RaisedAt, a.DueAt,
+	return Body{a.ID, a.Violation, a.Subject, a.Org, a.Kind, a.Channel, a.Class, a.State, a.Version, a.OpenedAt, a.RaisedAt, a.DueAt, a.Route[a.Step],
 		a.ViolationState, a.Review, a.AcknowledgedBy, a.Conclusion}
 }
 
 // Event is one line of an alert's history.
 type Event struct {
 	Seq       int
-	Act       string     // raised, amended, violation_closed, withdrawn, acknowledged, noted, closed, healed, viewed
+	Act       string     // raised, amended, violation_closed, withdrawn, acknowledged, noted, closed, healed, viewed, held, released, escalated
 	Account   id.Account // 0: the platform
 	At        time.Time  // domain time
 	WrittenAt time.Time  // machine time

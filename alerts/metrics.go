@@ -15,6 +15,7 @@ import (
 type Metrics struct {
 	raised    *prometheus.CounterVec
 	unhandled prometheus.Counter
+	escalated *prometheus.CounterVec
 	delay     prometheus.Histogram
 	open      *openAlerts
 }
@@ -25,13 +26,15 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		raised: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "zhijiao_alerts_raised_total", Help: "Alerts raised."}, []string{"class", "kind"}),
 		unhandled: prometheus.NewCounter(prometheus.CounterOpts{Name: "zhijiao_alerts_without_handling_total",
 			Help: "Alerts raised of a kind and channel that the handling table says nothing of: they became reminders."}),
+		escalated: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "zhijiao_alerts_escalated_total",
+			Help: "Alerts that nobody took charge of in time, by who has them then."}, []string{"with"}),
 		delay: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "zhijiao_fix_to_alert_seconds",
 			Help:    "Machine time from taking in the deciding observation, or from a timer, to the committed alert.",
 			Buckets: prometheus.ExponentialBuckets(0.01, 2, 14)}),
 		open: &openAlerts{desc: prometheus.NewDesc("zhijiao_alerts_open", "Alerts that are not closed.", []string{"class"}, nil)},
 	}
 	if reg != nil {
-		reg.MustRegister(m.raised, m.unhandled, m.delay, m.open)
+		reg.MustRegister(m.raised, m.unhandled, m.escalated, m.delay, m.open)
 	}
 	return m
 }
@@ -54,6 +57,12 @@ func (m *Metrics) raise(a raised) {
 	}
 	if !a.takenIn.IsZero() {
 		m.delay.Observe(max(0, time.Since(a.takenIn).Seconds()))
+	}
+}
+
+func (m *Metrics) escalate(with string) {
+	if m != nil {
+		m.escalated.WithLabelValues(with).Inc()
 	}
 }
 

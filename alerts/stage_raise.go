@@ -2,8 +2,11 @@ package alerts
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"zhijiao/geofence"
 )
 
 // stageRaise opens the alert of an episode, unless it has one: reading an entry again changes nothing.
@@ -29,7 +32,11 @@ func raiseNew(ctx context.Context, tx pgx.Tx, s *step) error {
 	if err != nil {
 		return err
 	}
-	a := raise(v, h, allowed, s.now)
+	calendar, err := geofence.LoadCalendar(ctx, tx, time.Time{})
+	if err != nil {
+		return err
+	}
+	a := raise(v, h, allowed, s.now, calendar.Off)
 	if err := underOutage(ctx, tx, &a); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"zhijiao/devices"
 	"zhijiao/geofence"
 	"zhijiao/internal/id"
 	"zhijiao/internal/ledger"
@@ -24,14 +25,14 @@ type Querier interface {
 
 const columns = `a.alert_id, a.violation_id, a.subject_id, a.org_id, a.kind, a.channel, a.class, a.legal_basis, a.state, a.version,
 	a.opened_at, a.raised_at, a.due_at, a.violation_state, a.review, coalesce(a.acknowledged_by, 0), a.acknowledged_at,
-	coalesce(a.closed_by, 0), a.closed_at, coalesce(a.conclusion, ''), a.follow_up_on, coalesce(a.outage_id, 0)`
+	coalesce(a.closed_by, 0), a.closed_at, coalesce(a.conclusion, ''), a.follow_up_on, coalesce(a.outage_id, 0), a.route, a.step, a.escalates_at`
 
 func scan(row pgx.CollectableRow) (a Alert, err error) {
-	var acknowledged, closed, followUp *time.Time
+	var acknowledged, closed, followUp, escalates *time.Time
 	err = row.Scan(&a.ID, &a.Violation, &a.Subject, &a.Org, &a.Kind, &a.Channel, &a.Class, &a.Basis, &a.State, &a.Version,
 		&a.OpenedAt, &a.RaisedAt, &a.DueAt, &a.ViolationState, &a.Review, &a.AcknowledgedBy, &acknowledged,
-		&a.ClosedBy, &closed, &a.Conclusion, &followUp, &a.Outage)
-	for to, from := range map[*time.Time]*time.Time{&a.AcknowledgedAt: acknowledged, &a.ClosedAt: closed, &a.FollowUpOn: followUp} {
+		&a.ClosedBy, &closed, &a.Conclusion, &followUp, &a.Outage, &a.Route, &a.Step, &escalates)
+	for to, from := range map[*time.Time]*time.Time{&a.AcknowledgedAt: acknowledged, &a.ClosedAt: closed, &a.FollowUpOn: followUp, &a.EscalatesAt: escalates} {
 		if from != nil {
 			*to = from.UTC()
 		}
@@ -58,17 +59,27 @@ func one(ctx context.Context, q Querier, sql string, args ...any) (*Alert, error
 // handlingOf is the row of the handling table for a violation: valid at t as recorded at t. known is false, and the row
 // unknownHandling, where there is none.
 func handlingOf(ctx context.Context, q Querier, v *geofence.ViolationBody, t time.Time) (h handling, known bool, err error) {
-	var seconds int
-	err = q.QueryRow(ctx, `SELECT class, acknowledge_s, heals FROM handling
+	return readHandling(ctx, q, v.Kind, v.Channel, t)
+}
+
+// handlingAt is handlingOf of an alert.
+func handlingAt(ctx context.Context, q Querier, kind geofence.ViolationKind, channel devices.Class, t time.Time) (handling, error) {
+	h, _, err := readHandling(ctx, q, kind, channel, t)
+	return h, err
+}
+
+func readHandling(ctx context.Context, q Querier, kind geofence.ViolationKind, channel devices.Class, t time.Time) (h handling, known bool, err error) {
+	var seconds, escalate int
+	err = q.QueryRow(ctx, `SELECT class, acknowledge_s, heals, coalesce(escalate_s, acknowledge_s), day, night FROM handling
 		WHERE kind = $1 AND channel = $2 AND valid @> $3::timestamptz AND recorded @> $3::timestamptz`,
-		string(v.Kind), string(v.Channel), t).Scan(&h.class, &seconds, &h.heals)
+		string(kind), string(channel), t).Scan(&h.class, &seconds, &h.heals, &escalate, &h.day, &h.night)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return unknownHandling, false, nil
 	}
 	if err != nil {
 		return h, false, fmt.Errorf("read the handling table: %w", err)
 	}
-	h.acknowledge = time.Duration(seconds) * time.Second
+	h.acknowledge, h.escalate = time.Duration(seconds)*time.Second, time.Duration(escalate)*time.Second
 	return h, true, nil
 }
 
@@ -92,10 +103,23 @@ func hasAlert(ctx context.Context, q Querier, v geofence.ViolationID) (has bool,
 
 func insertAlert(ctx context.Context, tx pgx.Tx, a *Alert) error {
 	return tx.QueryRow(ctx, `INSERT INTO alert (violation_id, subject_id, org_id, kind, channel, class, legal_basis, state, version,
-			opened_at, raised_at, due_at, violation_state, review, outage_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, nullif($15::bigint, 0)) RETURNING alert_id`,
+			opened_at, raised_at, due_at, violation_state, review, outage_id, route, step, escalates_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, nullif($15::bigint, 0), $16, $17, $18) RETURNING alert_id`,
 		int64(a.Violation), int64(a.Subject), int64(a.Org), string(a.Kind), string(a.Channel), string(a.Class), a.Basis, string(a.State), a.Version,
-		a.OpenedAt, a.RaisedAt, a.DueAt, string(a.ViolationState), a.Review, int64(a.Outage)).Scan(&a.ID)
+		a.OpenedAt, a.RaisedAt, a.DueAt, string(a.ViolationState), a.Review, int64(a.Outage), a.Route, a.Step, null(a.EscalatesAt)).Scan(&a.ID)
+}
+
+// lockDue locks alerts that nobody took charge of in time, and that stand under no incident.
+func lockDue(ctx context.Context, tx pgx.Tx, now time.Time, most int) ([]Alert, error) {
+	rows, err := tx.Query(ctx, "SELECT "+columns+" FROM alert a WHERE state = 'open' AND escalates_at <= $1 AND outage_id IS NULL ORDER BY escalates_at, alert_id LIMIT $2 FOR UPDATE SKIP LOCKED", now, most)
+	if err != nil {
+		return nil, fmt.Errorf("read what is due: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scan)
+	if err != nil {
+		return nil, fmt.Errorf("read what is due: %w", err)
+	}
+	return list, nil
 }
 
 // lockOfViolation locks the newest alert of a violation; nil when it has none.
@@ -107,9 +131,9 @@ func lockOfViolation(ctx context.Context, tx pgx.Tx, v geofence.ViolationID) (*A
 func bump(ctx context.Context, tx pgx.Tx, a *Alert) error {
 	a.Version++
 	_, err := tx.Exec(ctx, `UPDATE alert SET state = $2, version = $3, violation_state = $4, acknowledged_by = nullif($5, 0), acknowledged_at = $6,
-			closed_by = nullif($7, 0), closed_at = $8, conclusion = nullif($9, ''), follow_up_on = $10, opened_at = $11
+			closed_by = nullif($7, 0), closed_at = $8, conclusion = nullif($9, ''), follow_up_on = $10, opened_at = $11, step = $12, escalates_at = $13
 		WHERE alert_id = $1`, int64(a.ID), string(a.State), a.Version, string(a.ViolationState), int64(a.AcknowledgedBy), null(a.AcknowledgedAt),
-		int64(a.ClosedBy), null(a.ClosedAt), string(a.Conclusion), null(a.FollowUpOn), a.OpenedAt)
+		int64(a.ClosedBy), null(a.ClosedAt), string(a.Conclusion), null(a.FollowUpOn), a.OpenedAt, a.Step, null(a.EscalatesAt))
 	if err != nil {
 		return fmt.Errorf("write alert: %w", err)
 	}

@@ -44,7 +44,8 @@ func holdAlerts(ctx context.Context, tx pgx.Tx, b *geofence.OutageBody, _ time.T
 
 // releaseAlerts has those that still stand under an incident that is over come back to the queue, with their time anew.
 func releaseAlerts(ctx context.Context, tx pgx.Tx, b *geofence.OutageBody, now time.Time) ([]Alert, string, error) {
-	rows, err := tx.Query(ctx, `UPDATE alert a SET outage_id = NULL, version = version + 1, due_at = greatest(due_at, $2::timestamptz + (due_at - raised_at))
+	rows, err := tx.Query(ctx, `UPDATE alert a SET outage_id = NULL, version = version + 1, due_at = greatest(due_at, $2::timestamptz + (due_at - raised_at)),
+			escalates_at = greatest(escalates_at, $2::timestamptz + (escalates_at - raised_at))
 		WHERE outage_id = $1 AND state <> 'closed' RETURNING `+columns, b.Outage, now)
 	return collected(rows, err, "released")
 }

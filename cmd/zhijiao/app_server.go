@@ -59,8 +59,11 @@ func (a *App) startCore(ctx context.Context) error {
 	a.stops.push("core", a.work.stop)
 	a.registry.MustRegister(devices.NewCollector(a.pool, a.log), devices.NewSourceCollector(a.pool, a.clock.Now, a.log), geofence.NewCalendarCollector(a.pool, a.clock, a.log))
 	a.work.run("timers", engine.Run)
-	tail := alerts.NewTail(a.pool, a.listener, a.clock, a.log, ledger.NewMetrics(a.registry), alerts.NewMetrics(a.registry))
+	alertMetrics := alerts.NewMetrics(a.registry)
+	tail := alerts.NewTail(a.pool, a.listener, a.clock, a.log, ledger.NewMetrics(a.registry), alertMetrics)
 	a.work.run("alerts", tail.Run)
+	escalator := &alerts.Escalator{Pool: a.pool, Clock: a.clock, Log: a.log.With("component", "alerts"), Metrics: alertMetrics}
+	a.work.run("escalation", escalator.Run)
 	a.work.run("sweep", a.sweep)
 	sealer := &audit.Sealer{Pool: a.pool, Key: a.keys.Signer(crypto.AuditSeal), Anchor: a.cfg.AuditAnchor(), Log: a.log.With("component", "audit")}
 	a.work.run("audit", sealer.Run)
