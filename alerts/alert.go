@@ -124,6 +124,7 @@ type Body struct {
 	RaisedAt       time.Time               `json:"raised_at"`
 	DueAt          time.Time               `json:"due_at"`
 	With           string                  `json:"with"` // who has it now: office+centre, watch, …
+	EscalatesAt    time.Time               `json:"escalates_at,omitzero"`
 	ViolationState geofence.ViolationState `json:"violation_state"`
 	Review         bool                    `json:"review,omitempty"`
 	AcknowledgedBy id.Account              `json:"acknowledged_by,omitempty"`
@@ -131,7 +132,7 @@ type Body struct {
 }
 
 func (a *Alert) body() Body {
-	return Body{a.ID, a.Violation, a.Subject, a.Org, a.Kind, a.Channel, a.Class, a.State, a.Version, a.OpenedAt, a.RaisedAt, a.DueAt, a.Route[a.Step],
+	return Body{a.ID, a.Violation, a.Subject, a.Org, a.Kind, a.Channel, a.Class, a.State, a.Version, a.OpenedAt, a.RaisedAt, a.DueAt, a.Route[a.Step], a.EscalatesAt,
 		a.ViolationState, a.Review, a.AcknowledgedBy, a.Conclusion}
 }
 

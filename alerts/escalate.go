@@ -70,7 +70,7 @@ func (e *Escalator) Sweep(ctx context.Context) (n int, err error) {
 				return err
 			}
 			s := step{alert: a, now: now, log: e.Log, metrics: e.Metrics}
-			if err := s.record(ctx, tx, "escalated", nil); err != nil {
+			if err := s.record(ctx, tx, "escalated", map[string]string{"with": a.Route[a.Step]}); err != nil {
 				return err
 			}
 			out, with = append(out, s.entries...), append(with, a.Route[a.Step])

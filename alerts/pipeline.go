@@ -99,8 +99,8 @@ func (r *Reader) committed() {
 	r.raised = r.raised[:0]
 }
 
-// record writes a line of the alert's history with what the machine found, and has the ledger told of it.
-func (s *step) record(ctx context.Context, tx pgx.Tx, act string, found *geofence.ViolationBody) error {
+// record writes a line of the alert's history with what was found, and has the ledger told of it.
+func (s *step) record(ctx context.Context, tx pgx.Tx, act string, found any) error {
 	body := []byte("{}")
 	if found != nil {
 		var err error

@@ -16,6 +16,16 @@ import (
 	"zhijiao/supervision"
 )
 
+// handling is the table of what is done about what: class, clocks, who has it, what closing needs.
+func (s *Server) handling(w http.ResponseWriter, r *request) error {
+	list, err := alerts.Table(r.Context(), s.Reads, s.Clock.Now())
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"handling": list})
+	return nil
+}
+
 func (s *Server) listAlerts(w http.ResponseWriter, r *request) error {
 	q := r.URL.Query()
 	f := alerts.Filter{Class: alerts.Class(q.Get("class"))}

@@ -120,6 +120,9 @@ func (s *Server) alertsAt(ctx context.Context, entries []ledger.Entry, ids []ale
 func asOf(a alerts.Alert, b *alerts.Body) alerts.Alert {
 	a.State, a.Version, a.ViolationState, a.Review, a.Class, a.DueAt = b.State, b.Version, b.ViolationState, b.Review, b.Class, b.DueAt
 	a.AcknowledgedBy, a.Conclusion = b.AcknowledgedBy, b.Conclusion
+	if b.With != "" {
+		a.Route, a.Step, a.EscalatesAt = []string{b.With}, 0, b.EscalatesAt
+	}
 	if b.AcknowledgedBy == 0 {
 		a.AcknowledgedAt = time.Time{}
 	}

@@ -104,6 +104,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/proceedings/{proceeding}", readCases, (*Server).getProceeding, 0},
 		{"POST", "/api/proceedings/{proceeding}/steps", decide, (*Server).takeStep, stepUp},
 		{"POST", "/api/tasks/{task}/done", decide, (*Server).finishTask, 0},
+		{"GET", "/api/handling", readCases, (*Server).handling, 0},
 		{"GET", "/api/periods", readCases, (*Server).getPeriods, 0},
 		{"GET", "/api/calendar", readCases, (*Server).listCalendars, 0},
 		{"GET", "/api/calendar/{year}", readCases, (*Server).getCalendar, 0},

@@ -56,6 +56,8 @@ type alertView struct {
 	OpenedAt       time.Time    `json:"opened_at"`
 	RaisedAt       time.Time    `json:"raised_at"`
 	DueAt          time.Time    `json:"due_at"`
+	With           []string     `json:"with"`         // who has it now (R56)
+	EscalatesAt    *time.Time   `json:"escalates_at"` // to the next, unless somebody takes charge of it
 	Review         bool         `json:"review"`
 	Outage         int64        `json:"outage_id,omitempty"` // it stands under this incident
 	ViolationState string       `json:"violation_state"`
@@ -148,7 +150,7 @@ func (s *Server) viewAlerts(ctx context.Context, q querier, list []alerts.Alert)
 		p := people[a.ID]
 		view := alertView{
 			ID: int64(a.ID), Subject: subjectRef{int64(a.Subject), p.Label()}, Org: officeRef{int64(a.Org), p.OfficeShort}, Kind: string(a.Kind),
-			Channel: string(a.Channel), Class: a.Class, State: a.State, Version: a.Version, OpenedAt: a.OpenedAt, RaisedAt: a.RaisedAt, DueAt: a.DueAt,
+			Channel: string(a.Channel), Class: a.Class, State: a.State, Version: a.Version, OpenedAt: a.OpenedAt, RaisedAt: a.RaisedAt, DueAt: a.DueAt, With: a.With(), EscalatesAt: instant(a.EscalatesAt),
 			Review: a.Review, Outage: int64(a.Outage), ViolationState: string(a.ViolationState), AcknowledgedBy: account(a.AcknowledgedBy), AcknowledgedAt: instant(a.AcknowledgedAt),
 			ClosedBy: account(a.ClosedBy), ClosedAt: instant(a.ClosedAt), Conclusion: given(string(a.Conclusion)), LegalBasis: bases[a.Basis],
 		}

@@ -26,6 +26,7 @@ export const router = createRouter({
         { path: 'outages', name: 'outages', component: () => import('./pages/OutagesPage.vue'), meta: { cases: true } },
         { path: 'law', name: 'law', component: () => import('./pages/LawPage.vue'), meta: { cases: true } },
         { path: 'law/:id(\\d+)', name: 'proceeding', component: () => import('./pages/ProceedingPage.vue'), meta: { cases: true }, props: (r) => ({ id: Number(r.params.id) }) },
+        { path: 'handling', name: 'handling', component: () => import('./pages/HandlingPage.vue'), meta: { cases: true } },
         { path: 'law/table', name: 'lawTable', component: () => import('./pages/LawTablePage.vue'), meta: { cases: true } },
         { path: 'subjects/:id(\\d+)/legal', name: 'legal', component: () => import('./pages/LegalPage.vue'), meta: { cases: true }, props: (r) => ({ id: Number(r.params.id) }) },
         { path: 'devices', name: 'devices', component: () => import('./pages/DevicesPage.vue'), meta: { cases: true } },

@@ -1,6 +1,6 @@
 // One way to the server: JSON both ways, the session in a cookie, the token against forged requests in a header.
 
-import type { Access, Accounts, Assessment, AuditReport, AuditRow, Countersign, Cover, Found, Inspection, Privacy, Retention, SessionRow, Who, LawTables, Legal, Officer, Organisation, OrgNode, Proceeding, ProceedingDetail, Task, Device, AlertDetail, AccountingRow, AlertPage, Calendar, DeviceGaps, Source, Id, Me, Schedule, Snapshot, Summary, Track, Outage } from './types';
+import type { Access, Accounts, Assessment, AuditReport, AuditRow, Countersign, Cover, Found, Handling, Inspection, Privacy, Retention, SessionRow, Who, LawTables, Legal, Officer, Organisation, OrgNode, Proceeding, ProceedingDetail, Task, Device, AlertDetail, AccountingRow, AlertPage, Calendar, DeviceGaps, Source, Id, Me, Schedule, Snapshot, Summary, Track, Outage } from './types';
 
 /** What went wrong, in words the catalogues know. status 0: the server was not reached. */
 export class ApiError extends Error {
@@ -140,6 +140,7 @@ export const api = {
   organisation: () => get<Organisation>('/api/organisation'),
   putOrg: (o: OrgNode) => post<Organisation>('/api/orgs', o),
   putOfficer: (o: Officer) => post<Organisation>('/api/officers', o),
+  handling: () => get<{ handling: Handling[] }>('/api/handling'),
   periods: () => get<LawTables>('/api/periods'),
   proceedings: () => get<{ proceedings: Proceeding[]; tasks: Task[] }>('/api/proceedings'),
   proceeding: (id: Id) => get<ProceedingDetail>(`/api/proceedings/${id}`),

@@ -77,6 +77,10 @@ export interface Alert {
   opened_at: Instant;
   raised_at: Instant;
   due_at: Instant;
+  /** Who has it now: offices, watch, … */
+  with: string[];
+  /** When it goes on to the next, unless somebody takes charge of it. */
+  escalates_at: Instant | null;
   review: boolean;
   /** The reminder stands under this incident (an area that is away), and not in the queue. */
   outage_id?: Id;
@@ -338,6 +342,21 @@ export interface LawTables {
   notices: { id: Id; code: string; version: number; body: string }[];
   officers: { id: Id; name: string; kind: string }[];
   zones: { id: Id; name: string; kind: string }[];
+}
+
+/** A row of 分级处置表. */
+export interface Handling {
+  kind: string;
+  channel: Channel;
+  class: AlertClass;
+  tell: string;
+  day: string[];
+  night: string[];
+  acknowledge_s: number;
+  escalate_s: number | null;
+  heals: boolean;
+  closing: string;
+  from: Instant;
 }
 
 /** A node of the organisation, as who organises it sees it. */

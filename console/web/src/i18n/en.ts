@@ -110,7 +110,7 @@ const en: typeof zh = {
   },
   act: {
     raised: 'Alert raised', amended: 'More evidence', violation_closed: 'Condition ended', withdrawn: 'Withdrawn', acknowledged: 'Taken charge of', noted: 'Note', closed: 'Closed', healed: 'Healed and closed by itself',
-    held: 'Put under an area that is away', released: 'Area back: reminded again', viewed: 'Viewed', opened: 'Condition began', decided: 'Found by the platform', platform: 'Platform',
+    held: 'Put under an area that is away', released: 'Area back: reminded again', escalated: 'Nobody took charge: handed on', viewed: 'Viewed', opened: 'Condition began', decided: 'Found by the platform', platform: 'Platform',
   },
   wall: {
     inSupervision: 'Supervised', wristbands: 'Wristbands', silent: '{n} offline', phones: 'Phones', checks: 'Checks today', raised24: 'Alerts, 24 h', queue: 'Open alerts', calm: 'No open alerts', more: '{n} more',
@@ -128,6 +128,7 @@ const en: typeof zh = {
     closed: 'Closed', sentence: 'What happened', total: '{n} alerts', reset: 'Clear filters', end: 'Nothing older', changed: '{n} changes, click to refresh',
   },
   alert: {
+    with: 'With {who}', escalates: 'goes on at {time} if nobody takes charge',
     take: 'Take charge', note: 'Add note', close: 'Close', noteTitle: 'Add note', reset: 'Confirm reset', resetLead: 'You confirm that the device is on the person. From now on fixes speak for the person again; until then nothing is decided about where the person is.', apart: 'Accept separation', apartLead: 'You confirm that the device is not on the person. Fixes speak for the device alone until a reset is confirmed.', how: 'How it was seen', howSeen: 'In person', howVideo: 'By video', howRefitted: 'Fitted again', howNeeded: 'Say how it was seen', resetDone: 'Reset recorded', apartDone: 'Separation accepted', explanation: 'How it was decided', notePlaceholder: 'e.g. 22:20 called; says he delivers goods to Xiantao; told to return at once', noteSave: 'Save note', closeTitle: 'Close alert', conclusion: 'Conclusion',
     closeText: 'What was found', closePlaceholder: 'How it was checked, and on what grounds', followUp: 'Check again on', followUpHint: 'What could not be verified needs a date to check again', closeSubmit: 'Close alert', cancel: 'Cancel',
     takeHint: 'Names and phones are shown to whoever is in charge', holder: '{name} took charge at {time}', closedBy: '{name} closed it at {time}', healedAt: 'Healed and closed by itself at {time}', followUpOn: 'Check again on {date}',
@@ -183,6 +184,12 @@ const en: typeof zh = {
   lawUnit: { hour: 'h', day: 'days', working_day: 'working days', month: 'months' },
   lawEvidence: { statute: 'read in the text', secondary: 'second hand', recalled: 'to be compared', policy: 'our own rule' },
   staffKind: { enforcement: 'enforcement officer', seconded_police: 'seconded police officer', social_worker: 'social worker', auxiliary: 'auxiliary staff' },
+  with: { office: 'the office', centre: 'command centre', watch: 'the watch', leader: 'the duty leader', police: 'police notice', morning: 'list of the morning', weekly: 'weekly review' },
+  handling: {
+    title: 'Handling table', lead: 'Who has what, how soon it is to be taken charge of, when it goes on, and what closing needs. Day is 07:00–22:00; by night and on days off the watch has it. Leads go to the list of the morning. This is policy: an administrator changes it with a new effective date.', kind: 'What', channel: 'Channel', tell: 'Tell the person first', day: 'By day', night: 'By night, days off', clocks: 'Take charge / goes on', closing: 'Closing needs', heals: 'may heal', stays: 'stays', minutes: '{n} min',
+  },
+  tell: { no: 'no', ask: 'ask for a check', vibrate: 'vibrate', warn: 'warn near the edge', message: 'text message' },
+  closingNeed: { conclusion: 'a conclusion', reset: 'reset confirmed, or a search', cause: 'the cause', return: 'order to return, return, or search', ladder: 'record of calls and visits', itself: 'closes itself' },
   orgKind: { province_department: 'Provincial department', province_agency: 'Provincial agency', county_department: 'County bureau', county_agency: 'County agency', squadron: 'Squadron', judicial_office: 'Judicial office', social_organisation: 'Social organisation' },
   stepUp: { elsewhere: 'Prove it at the single sign-on (a new page)', did: 'I have', title: 'Prove once more who you are', why: 'This changes somebody’s rights or takes data out of the house. What you typed stays.', go: 'Confirm', wrong: 'That is not right.' },
   me: {

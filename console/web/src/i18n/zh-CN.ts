@@ -108,7 +108,7 @@ export default {
   },
   act: {
     raised: '生成警情', amended: '情形更新', violation_closed: '情形结束', withdrawn: '撤回', acknowledged: '受理', noted: '记录', closed: '办结', healed: '自行恢复，自动办结',
-    viewed: '查看', held: '并入区域中断', released: '中断结束，恢复提醒', opened: '异常情形发生', decided: '平台判定', platform: '平台',
+    escalated: '无人受理，已升级', viewed: '查看', held: '并入区域中断', released: '中断结束，恢复提醒', opened: '异常情形发生', decided: '平台判定', platform: '平台',
   },
   wall: {
     inSupervision: '在矫', wristbands: '腕带', silent: '离线 {n}', phones: '手机', checks: '今日核查', raised24: '24 小时警情', queue: '待处理警情', calm: '无待处理警情', more: '另有 {n} 条',
@@ -126,6 +126,7 @@ export default {
     closed: '已办结', sentence: '说明', total: '{n} 条', reset: '清除筛选', end: '没有更早的了', changed: '有 {n} 条新变化，点此刷新',
   },
   alert: {
+    with: '现由{who}处理', escalates: '{time} 仍无人受理则升级',
     take: '受理', note: '记录情况', close: '办结', noteTitle: '记录情况', reset: '复位确认', resetLead: '确认设备已在本人身上。此后定位重新代表本人；确认之前，平台不认定本人位置。', apart: '确认人机分离', apartLead: '确认设备不在本人身上。此后定位只代表设备，直至复位确认。', how: '查验方式', howSeen: '当面查验', howVideo: '视频查验', howRefitted: '重新佩戴', howNeeded: '请选择查验方式', resetDone: '已记录复位确认', apartDone: '已确认人机分离', explanation: '判定过程', notePlaceholder: '如：22:20 致电本人，称送货至仙桃，已要求立即返回', noteSave: '保存记录', closeTitle: '办结警情', conclusion: '核查结论',
     closeText: '情况说明', closePlaceholder: '核查经过与依据', followUp: '再次核查日期', followUpHint: '无法核实的，须约定再次核查日期', closeSubmit: '确认办结', cancel: '取消',
     takeHint: '受理后显示姓名与联系方式，由您负责跟进', holder: '{name} 于 {time} 受理', closedBy: '{name} 于 {time} 办结', healedAt: '{time} 自行恢复，自动办结', followUpOn: '再次核查 {date}',
@@ -181,6 +182,12 @@ export default {
   lawUnit: { hour: '小时', day: '日', working_day: '个工作日', month: '个月' },
   lawEvidence: { statute: '已核对原文', secondary: '二手资料', recalled: '待核对', policy: '本单位规定' },
   staffKind: { enforcement: '执法人员', seconded_police: '选派民警', social_worker: '社会工作者', auxiliary: '辅助人员' },
+  with: { office: '司法所', centre: '指挥中心', watch: '指挥中心值班', leader: '带班领导', police: '通报公安', morning: '次日早间清单', weekly: '每周研判' },
+  handling: {
+    title: '分级处置表', lead: '每一类异常情形由谁处理、多久受理、何时升级、办结需要什么。白天 07:00–22:00；夜间和休息日由指挥中心值班接收。线索一律进入早间清单。本表是平台策略，由管理员按新的生效日期修改。', kind: '异常情形', channel: '渠道', tell: '先告知本人', day: '白天', night: '夜间、休息日', clocks: '受理 / 升级', closing: '办结需要', heals: '可自行恢复', stays: '不升级', minutes: '{n} 分钟',
+  },
+  tell: { no: '否', ask: '要求核查', vibrate: '振动', warn: '临近边界提醒', message: '短信' },
+  closingNeed: { conclusion: '核查结论', reset: '复位确认或启动查找', cause: '查明原因', return: '责令返回、销假或查找', ladder: '联系、走访记录', itself: '自行办结' },
   orgKind: { province_department: '省司法厅', province_agency: '省社区矫正机构', county_department: '市司法局', county_agency: '市社区矫正机构', squadron: '中队', judicial_office: '司法所', social_organisation: '社会组织' },
   stepUp: { elsewhere: '前往统一身份认证确认（新页面）', did: '我已确认', title: '再次确认身份', why: '此操作影响他人权利或者涉及数据外发，请再次确认是您本人。填写的内容不会丢失。', go: '确认', wrong: '不正确，请重试。' },
   me: {

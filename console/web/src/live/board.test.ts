@@ -5,7 +5,7 @@ import { append, byUrgency, emptyBoard, load, move, put } from './board';
 const alert = (id: number, version: number, over: Partial<Alert> = {}): Alert => ({
   id, version, subject: { id, label: `李某某·岳口·${id}` }, org: { id: 3, short_name: '岳口' }, kind: 'left_zone',
   channel: 'wristband', class: 'alarm', state: 'open', opened_at: '2026-11-23T14:00:00Z', raised_at: '2026-11-23T14:02:00Z',
-  due_at: '2026-11-23T14:07:00Z', review: false, violation_state: 'open', acknowledged_by: null, acknowledged_at: null,
+  due_at: '2026-11-23T14:07:00Z', with: ['office'], escalates_at: null, review: false, violation_state: 'open', acknowledged_by: null, acknowledged_at: null,
   closed_by: null, closed_at: null, conclusion: null, follow_up_on: null,
   legal_basis: { code: 'leave_city', title: '', title_en: '', citation: '' }, sentence: { zh: '', en: '' }, position: null, ...over,
 });
