@@ -245,6 +245,21 @@ func TestSomethingsTakeTwo_R107_R108(t *testing.T) {
 	must(200, "", sun, "POST", "/api/grants", map[string]any{"name": "both", "org": b.city, "roles": []string{"system_admin", "officer"}, "reason": "x"})
 	must(422, "roles_refused", qian, "POST", "/api/countersigns/"+itoa(open(qian)), map[string]bool{"agree": true})
 	must(200, "", qian, "POST", "/api/countersigns/"+itoa(open(qian)), map[string]bool{"agree": false})
+	// whoever gains by it is not the second person, and who asked must still be one who may
+	must(200, "", sun, "POST", "/api/grants", map[string]any{"account": qian.me["account"].(map[string]any)["id"], "roles": []string{"commander"}, "reason": "x"})
+	n = open(qian)
+	must(403, "not_your_own", qian, "POST", "/api/countersigns/"+itoa(n), map[string]bool{"agree": true})
+	must(200, "", qian, "POST", "/api/countersigns/"+itoa(n), map[string]bool{"agree": false})
+	gone := b.user(t, "gone", b.city, console.SecurityAdmin)
+	for how, back := range map[string]string{"UPDATE account SET disabled_at = clock_timestamp() WHERE name = 'gone'": "UPDATE account SET disabled_at = NULL WHERE name = 'gone'",
+		"DELETE FROM account_role WHERE account_id = (SELECT account_id FROM account WHERE name = 'gone')": "INSERT INTO account_role SELECT account_id, 'security_admin' FROM account WHERE name = 'gone'"} {
+		must(200, "", gone, "POST", "/api/grants", map[string]any{"name": "friend", "org": b.city, "roles": []string{"commander"}, "reason": "x"})
+		b.exec(t, how)
+		n = open(qian)
+		must(409, "asker_gone", qian, "POST", "/api/countersigns/"+itoa(n), map[string]bool{"agree": true})
+		must(200, "", qian, "POST", "/api/countersigns/"+itoa(n), map[string]bool{"agree": false})
+		b.exec(t, back)
+	}
 	// a policy
 	must(200, "", sun, "POST", "/api/policy", map[string]any{"profile": "asvs", "second_factor": false, "reason": "x"})
 	must(200, "", qian, "POST", "/api/countersigns/"+itoa(open(qian)), map[string]bool{"agree": true})
@@ -266,7 +281,7 @@ func TestSomethingsTakeTwo_R107_R108(t *testing.T) {
 	var shown, told int
 	b.scan(t, &shown, "SELECT count(*) FROM subject_access WHERE what = 'export'")
 	b.scan(t, &told, "SELECT count(*) FROM ledger WHERE kind IN ('export.fetched', 'countersign.asked', 'countersign.decided')")
-	if shown != 2 || told != 9 {
+	if shown != 2 || told != 15 {
 		t.Errorf("%d people recorded as shown, %d entries", shown, told)
 	}
 }

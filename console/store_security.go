@@ -230,6 +230,11 @@ func (s *Server) agree(ctx context.Context, r *request, n int64, agreed bool) (p
 		case v.AskedBy.ID == int64(a.ID):
 			return problem{http.StatusForbidden, "second_person", "", nil}
 		}
+		if agreed { // by the rights of both now: who asked may have lost theirs since
+			if err := s.mayStillAsk(ctx, tx, &v); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.Exec(ctx, "UPDATE countersign SET decided_by = $2, decided_at = clock_timestamp(), agreed = $3 WHERE countersign_id = $1", n, int64(a.ID), agreed); err != nil {
 			return err
 		}
@@ -247,6 +252,19 @@ func (s *Server) agree(ctx context.Context, r *request, n int64, agreed bool) (p
 		return s.tellOf(ctx, tx, "countersign.decided", "countersign", n, a.ID, id.Org(v.Org), 0, map[string]any{"kind": v.Kind, "agreed": agreed, "asked_by": v.AskedBy.ID, "body": v.Body})
 	})
 	return password, ended, refusalProblem(err)
+}
+
+// mayStillAsk refuses what was asked by somebody who could not ask for it any more.
+func (s *Server) mayStillAsk(ctx context.Context, tx pgx.Tx, v *countersignRow) error {
+	var may bool
+	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM account a JOIN account_role r USING (account_id) WHERE a.account_id = $1 AND a.disabled_at IS NULL AND r.role = ANY ($2))`,
+		v.AskedBy.ID, roleNames(signers[v.Kind].ask)).Scan(&may); err != nil {
+		return fmt.Errorf("look who asked: %w", err)
+	}
+	if !may {
+		return problem{http.StatusConflict, "asker_gone", "", nil}
+	}
+	return nil
 }
 
 // refusalProblem tells what the database refused about accounts and roles as a problem of the roles.
@@ -276,6 +294,8 @@ func (s *Server) grantRoles(ctx context.Context, tx pgx.Tx, r *request, v *count
 			SELECT $1, nullif($2::bigint, 0), $3, $4, true WHERE $3 IN (SELECT org_subtree($5)) RETURNING account_id`, g.Name, int64(g.Officer), int64(g.Org), phc, int64(r.scope())).Scan(&g.Account); err != nil {
 			return "", nil, err
 		}
+	} else if g.Account == r.session.account.ID { // whoever gains by it is not the second person
+		return "", nil, problem{http.StatusForbidden, "not_your_own", "", nil}
 	} else if _, _, err := lockAccount(ctx, tx, r.scope(), g.Account); err != nil {
 		return "", nil, err
 	}

@@ -8,7 +8,7 @@ import { setLocale, type Locale } from '.';
 
 const ERRORS: Record<string, string> = {
   bad_login: 'bad_login', unreachable: 'unreachable', forbidden: 'forbidden', not_found: 'not_found', conflict: 'conflict', csrf: 'csrf',
-  wrong_staff: 'wrong_staff', step_up: 'step_up', second_person: 'second_person', not_your_role: 'not_your_role', not_your_own: 'not_your_own', roles_refused: 'roles_refused', certificate_needed: 'certificate_needed', of_a_juvenile: 'of_a_juvenile', no_font: 'no_font', account_disabled: 'account_disabled', invalid: 'invalid', unauthorized: 'unauthorized',
+  wrong_staff: 'wrong_staff', step_up: 'step_up', second_person: 'second_person', not_your_role: 'not_your_role', not_your_own: 'not_your_own', asker_gone: 'asker_gone', roles_refused: 'roles_refused', certificate_needed: 'certificate_needed', of_a_juvenile: 'of_a_juvenile', no_font: 'no_font', account_disabled: 'account_disabled', invalid: 'invalid', unauthorized: 'unauthorized',
 };
 const STATUS: Record<number, string> = { 401: 'unauthorized', 403: 'forbidden', 404: 'not_found', 409: 'conflict', 422: 'invalid', 503: 'busy', 502: 'unreachable', 504: 'unreachable' };
 

@@ -15,7 +15,7 @@ export default {
     unreachable: '无法连接服务器，请检查网络后重试。', unauthorized: '登录已过期，请重新登录。', forbidden: '此账号无权查看或操作。',
     not_found: '没有找到，或不在您的管辖范围内。', conflict: '此警情刚被他人处理。', invalid: '填写的内容有误，请检查。',
     csrf: '页面凭证已失效，请刷新页面后重试。', busy: '服务器繁忙，请稍后重试。', unexpected: '出现意外错误（{code}），请重试；若仍然出现，请联系系统管理员。',
-    step_up: '需要再次确认身份，操作没有进行。', second_person: '提出人不能复核自己的申请。', not_your_role: '此账号的角色不能进行这项操作。', not_your_own: '不能对自己的账号进行这项操作。', roles_refused: '这些角色不能由同一账号持有。', certificate_needed: '请插入 UKey 后登录。', of_a_juvenile: '未成年人的档案仅限专门人员查看（社区矫正法 54）。', no_font: '服务器缺少中文字体，请联系系统管理员。', wrong_staff: '辅助人员可以联系、走访和记录，不受理、不作结论。',
+    step_up: '需要再次确认身份，操作没有进行。', second_person: '提出人不能复核自己的申请。', not_your_role: '此账号的角色不能进行这项操作。', asker_gone: '申请人已停用或不再有权提出此项申请，请重新申请。', not_your_own: '不能对自己的账号进行这项操作。', roles_refused: '这些角色不能由同一账号持有。', certificate_needed: '请插入 UKey 后登录。', of_a_juvenile: '未成年人的档案仅限专门人员查看（社区矫正法 54）。', no_font: '服务器缺少中文字体，请联系系统管理员。', wrong_staff: '辅助人员可以联系、走访和记录，不受理、不作结论。',
     required_name: '请输入账号', required_password: '请输入密码',
   },
   state: {
